@@ -1,0 +1,59 @@
+// Clock: where time comes from. Logic never calls now(); it is handed a Clock or an instant.
+// Thread-safety: every Clock may be used from any thread.
+#ifndef COUNTERSIGN_BASE_CLOCK_H_
+#define COUNTERSIGN_BASE_CLOCK_H_
+
+#include <atomic>
+#include <chrono>
+#include <string>
+
+namespace countersign::base {
+
+/// Wall-clock instants, UTC, in microseconds since 1970: what is stored and compared.
+using SystemTime = std::chrono::sys_time<std::chrono::microseconds>;
+/// Instants of the monotone clock: deadlines and pauses. Never stored.
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual SystemTime now() const = 0;
+  virtual SteadyTime steady() const = 0;
+};
+
+/// The machine's own clocks.
+class SystemClock final : public Clock {
+ public:
+  SystemTime now() const override;
+  SteadyTime steady() const override;
+};
+
+/// A clock whose wall time never runs backwards, also across restarts: it answers the later of the
+/// underlying clock and the highest time it was told or has seen. Expiry uses it, so that setting
+/// the machine's clock back revives no ticket and no session.
+class MonotonicWallClock final : public Clock {
+ public:
+  explicit MonotonicWallClock(const Clock& underlying) : underlying_(underlying) {}
+
+  SystemTime now() const override;
+  SteadyTime steady() const override { return underlying_.steady(); }
+
+  /// Raises the mark, for instance to the one an earlier process stored.
+  void raise_to(SystemTime mark) const;
+  /// The underlying clock's own wall time, which may be behind now().
+  SystemTime raw_now() const { return underlying_.now(); }
+
+ private:
+  const Clock& underlying_;
+  mutable std::atomic<SystemTime::rep> mark_{0};
+};
+
+/// `2026-01-02T03:04:05.678Z`: RFC 3339, UTC, milliseconds (cut, not rounded).
+std::string format_rfc3339(SystemTime time);
+
+/// Whole milliseconds since 1970.
+std::int64_t to_epoch_ms(SystemTime time);
+
+}  // namespace countersign::base
+
+#endif  // COUNTERSIGN_BASE_CLOCK_H_
