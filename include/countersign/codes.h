@@ -61,6 +61,7 @@ enum class ErrorCode : std::uint16_t {
   kAddressInUse = 707,
   kBadCertificate = 708,
   kMasterKeyMismatch = 709,
+  kAbsent = 710,
   kStoreFailed = 720,
   kStoreFull = 721,
   kAlreadyExists = 722,

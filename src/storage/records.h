@@ -1,0 +1,109 @@
+// What the store keeps. Plain values, no behaviour.
+// Thread-safety: value types.
+#ifndef COUNTERSIGN_STORAGE_RECORDS_H_
+#define COUNTERSIGN_STORAGE_RECORDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "countersign/identity.h"
+
+namespace countersign::storage {
+
+using base::AccountId;
+using base::InstanceId;
+using base::SessionHandle;
+using base::SystemTime;
+
+/// A person of our own store.
+struct Account {
+  AccountId id;
+  std::string user_name;      ///< as typed, NFC: the stored spelling, which tickets carry
+  std::string user_name_key;  ///< folded; unique
+  std::optional<std::string> email;  ///< as typed, domain as A-labels
+  /// Folded address. Set only for the account that owns the address (unique); a second account
+  /// that gave the same address keeps `email` without a key, so that sign-up tells nothing.
+  std::optional<std::string> email_key;
+  bool email_confirmed = false;
+  bool disabled = false;
+  std::uint32_t epoch = 0;  ///< raised by password change, "sign out everywhere", disabling
+  SystemTime created;
+};
+
+/// A sign-in session: the cookie session of the pages.
+struct SignInSession {
+  std::string id_hash;  ///< SHA-256 of the cookie's id, 32 raw bytes; the id itself is not stored
+  SessionHandle handle;
+  AccountId account;
+  SystemTime created;
+  SystemTime last_seen;
+  SystemTime authenticated;  ///< when the last full proof was given
+  std::string factors;       ///< comma-separated: "password"
+  std::string address_prefix;
+  std::string agent;         ///< family of the browser, for the list of sessions
+  std::uint32_t epoch = 0;   ///< the account's epoch when it began; lower than now: dead
+};
+
+/// A session together with the account behind it: one indexed read.
+struct SessionView {
+  SignInSession session;
+  Account account;
+};
+
+/// Failures counted under one throttle key. All times are wall-clock.
+struct ThrottleCounter {
+  std::uint32_t failures = 0;  ///< meaning is the throttle's; the store only keeps it
+  SystemTime window_start;
+  SystemTime last_failure;
+  SystemTime blocked_until;
+};
+
+/// A browser that signed in to an account before. Its token is stored hashed.
+struct KnownDevice {
+  std::string token_hash;  ///< SHA-256, 32 raw bytes
+  AccountId account;
+  std::uint32_t failures = 0;
+  SystemTime created;
+};
+
+/// One signed-in client at the gateway. Its secret is derived, never stored.
+struct Instance {
+  InstanceId id;
+  std::string application_key;
+  Identity identity;
+  std::string device;
+  std::optional<SessionHandle> session;  ///< of the ticket it was last given
+  std::uint32_t generation = 1;          ///< input of the secret's derivation
+  std::string key_id;                    ///< master key the secret is derived from
+  SystemTime ticket_created;             ///< of the ticket it was last given
+  SystemTime created;
+  SystemTime expires;
+};
+
+/// What a revocation ends.
+enum class RevocationScope : std::uint8_t {
+  kSession = 1,   ///< everything made from one sign-in session
+  kIdentity = 2,  ///< everything an identity was given up to `time`, tickets without session too
+  kInstance = 3,  ///< one instance
+};
+
+/// One row of the revocation log. Ids are dense and come from a locked head row, so that
+/// "everything after the last one I saw" never skips one.
+struct Revocation {
+  std::int64_t id = 0;
+  RevocationScope scope = RevocationScope::kSession;
+  SessionHandle session;        ///< for kSession
+  std::string application_key;  ///< for kIdentity
+  Identity identity;            ///< for kIdentity
+  InstanceId instance;          ///< for kInstance
+  std::string reason;           ///< fixed word: sign_out, password_change, disabled, operator, …
+  SystemTime time;
+};
+
+}  // namespace countersign::storage
+
+#endif  // COUNTERSIGN_STORAGE_RECORDS_H_
