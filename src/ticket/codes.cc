@@ -67,6 +67,7 @@ Row row(ErrorCode code) noexcept {
     case ErrorCode::kAddressInUse: return {"address_in_use", "The address is in use.", 500, false, ErrorCode::kAddressInUse};
     case ErrorCode::kBadCertificate: return {"bad_certificate", "The TLS certificate or key cannot be used.", 500, false, ErrorCode::kBadCertificate};
     case ErrorCode::kMasterKeyMismatch: return {"master_key_mismatch", "The master key is not the one this store was made with.", 500, false, ErrorCode::kMasterKeyMismatch};
+    case ErrorCode::kAbsent: return {"absent", "There is no such record.", 404, false, ErrorCode::kAbsent};
     case ErrorCode::kStoreFailed: return {"store_failed", "The store failed.", 503, true, ErrorCode::kStoreFailed};
     case ErrorCode::kStoreFull: return {"store_full", "The store has no room.", 503, true, ErrorCode::kStoreFull};
     case ErrorCode::kAlreadyExists: return {"already_exists", "It exists already.", 409, false, ErrorCode::kAlreadyExists};

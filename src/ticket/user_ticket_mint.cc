@@ -1,0 +1,71 @@
+#include <array>
+
+#include "countersign/user_ticket.h"
+
+#include "ticket/base64.h"
+#include "ticket/json_writer.h"
+#include "ticket/key_ring_access.h"
+#include "ticket/session_handle.h"
+#include "ticket/timestamp.h"
+
+namespace countersign {
+namespace {
+
+constexpr std::chrono::seconds kMaxMintedLifetime{86400};
+constexpr auto kBase64 = base64::Variant::kStandard;
+
+// The parts of the payload between the values.
+constexpr std::string_view kIdentityType = R"({"identity":{"type":")";
+constexpr std::string_view kEndpoint = R"(","endpoint":")";
+constexpr std::string_view kExpiresIn = R"("},"expiresIn":)";
+constexpr std::string_view kApplicationKey = R"(,"applicationKey":")";
+constexpr std::string_view kCreated = R"(","created":")";
+constexpr std::string_view kSession = R"(","session":")";
+constexpr std::string_view kEnd = R"("})";
+
+// No payload is longer: the longest name with every byte escaped, and application key and session
+// at their limits.
+constexpr std::size_t kMaxPayloadBytes =
+    (kMaxUserNameBytes + 255) * kMaxEscapedPerByte + kMaxSessionHandleBytes + 256;
+static_assert(base64::encoded_size(kBase64, kMaxPayloadBytes) + 1 + 44 < kMaxTicketBytes);
+
+}  // namespace
+
+Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTicket& raw) {
+  const KeyRingAccess::Entry* const application = KeyRingAccess::find(ring, raw.application_key);
+  if (application == nullptr) return fail(ErrorCode::kUnknownKey);
+  if (Result<void> valid = validate_identity(raw.identity, UserNameRule::kUtf8); !valid) {
+    return valid.failure();
+  }
+  if (raw.expires_in < std::chrono::seconds{1}) return fail(ErrorCode::kBadLifetime);
+  if (raw.expires_in > kMaxMintedLifetime) return fail(ErrorCode::kLifetimeTooLong);
+  if (!is_writable(raw.created)) return fail(ErrorCode::kBadCreated);
+  if (raw.session && !is_session_handle(*raw.session)) return fail(ErrorCode::kBadSession);
+
+  std::array<char, kMaxPayloadBytes> payload;
+  char* end = write_plain(kIdentityType, payload.data());
+  end = write_plain(identity_type_name(raw.identity.type), end);
+  end = write_plain(kEndpoint, end);
+  end = write_json_text(raw.identity.endpoint, end);
+  end = write_plain(kExpiresIn, end);
+  end = write_number(static_cast<unsigned long long>(raw.expires_in.count()), end);
+  end = write_plain(kApplicationKey, end);
+  end = write_json_text(raw.application_key, end);
+  end = write_plain(kCreated, end);
+  end = write_timestamp(raw.created, end);
+  if (raw.session) {
+    end = write_plain(kSession, end);
+    end = write_plain(*raw.session, end);
+  }
+  end = write_plain(kEnd, end);
+
+  const auto size = static_cast<std::size_t>(end - payload.data());
+  const Mac mac = application->secrets.front().key.sign({payload.data(), size});
+  std::array<char, kMaxTicketBytes> text;
+  char* out = base64::encode(kBase64, payload.data(), size, text.data());
+  *out++ = ':';
+  out = base64::encode(kBase64, mac.data(), mac.size(), out);
+  return CompactUserTicket{std::string(text.data(), out), name_notes(raw.identity)};
+}
+
+}  // namespace countersign
