@@ -1,5 +1,5 @@
-// Executor: somewhere to run a task later. A shard of the network layer is one; so are worker pools.
-// Thread-safety: post() may be called from any thread.
+// Executor: somewhere to run a task later. A shard of the network layer is one; so are worker
+// pools. Thread-safety: post() may be called from any thread.
 #ifndef COUNTERSIGN_BASE_EXECUTOR_H_
 #define COUNTERSIGN_BASE_EXECUTOR_H_
 

@@ -1,8 +1,8 @@
 #include "base/json_text.h"
 
-#include <utf8proc.h>
-
 #include <array>
+
+#include <utf8proc.h>
 
 namespace countersign::base {
 
@@ -14,9 +14,9 @@ void append_json_string(std::string& out, std::string_view text) {
     const auto byte = static_cast<unsigned char>(text[at]);
     if (byte >= 0x80) {
       utf8proc_int32_t point = 0;
-      const auto size = utf8proc_iterate(
-          reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
-          static_cast<utf8proc_ssize_t>(text.size() - at), &point);
+      const auto size =
+          utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
+                           static_cast<utf8proc_ssize_t>(text.size() - at), &point);
       if (size <= 0) {
         out += "\\ufffd";
         ++at;

@@ -21,8 +21,7 @@ struct LogField {
   LogField(std::string_view name_, bool truth) : name(name_), value(truth) {}
   LogField(std::string_view name_, double number) : name(name_), value(number) {}
   template <std::integral Integer>
-    requires(!std::same_as<Integer, bool>)
-  LogField(std::string_view name_, Integer number)
+  requires(!std::same_as<Integer, bool>) LogField(std::string_view name_, Integer number)
       : name(name_), value(static_cast<std::int64_t>(number)) {}
 
   std::string_view name;

@@ -1,12 +1,12 @@
 #include "base/metrics.h"
 
+#include <mutex>
+#include <utility>
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
-
-#include <mutex>
-#include <utility>
 
 namespace countersign::base {
 namespace {

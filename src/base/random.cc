@@ -1,9 +1,9 @@
 #include "base/random.h"
 
-#include <sodium.h>
-
 #include <cstdlib>
 #include <vector>
+
+#include <sodium.h>
 
 #include "base/encoding.h"
 

@@ -1,9 +1,9 @@
 #include "base/secret_bytes.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <string>
+
+#include <sodium.h>
 
 namespace countersign::base {
 

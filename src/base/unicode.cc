@@ -1,9 +1,9 @@
 #include "base/unicode.h"
 
-#include <utf8proc.h>
-
 #include <cstdlib>
 #include <memory>
+
+#include <utf8proc.h>
 
 namespace countersign::base {
 namespace {
@@ -11,10 +11,9 @@ namespace {
 std::optional<std::string> map(std::string_view text, int options) {
   if (text.find('\0') != std::string_view::npos) return std::nullopt;
   utf8proc_uint8_t* raw = nullptr;
-  const auto size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &raw,
-                   static_cast<utf8proc_option_t>(options));
+  const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                 static_cast<utf8proc_ssize_t>(text.size()), &raw,
+                                 static_cast<utf8proc_option_t>(options));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owned(raw, &std::free);
   if (size < 0) return std::nullopt;
   return std::string(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(size));

@@ -23,7 +23,8 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  /// False if the queue is full or the pool stops; then the task will not run. Tasks must not throw.
+  /// False if the queue is full or the pool stops; then the task will not run. Tasks must not
+  /// throw.
   [[nodiscard]] bool try_submit(Task task);
   /// Refuses new tasks, runs the waiting ones, joins. Idempotent.
   void stop();

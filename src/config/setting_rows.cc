@@ -1,0 +1,255 @@
+// The table of settings. The documentation of each is what `config doc` prints.
+#include "config/settings.h"
+
+namespace countersign::config {
+namespace {
+
+using S = Settings;
+
+const std::vector<SettingRow>& rows() {
+  static const std::vector<SettingRow> table = {
+      {"data_dir", &S::data_dir,
+       "Folder for everything the server keeps: the SQLite file, the default application's key and "
+       "secret, the master key. Made with mode 0700. One server at a time may use it."},
+      {"master_key_file", &S::master_key_file,
+       "File with the master key, 32 bytes in base64, mode 0600. It seals secrets at rest and "
+       "derives instance secrets. Default: master.key in data_dir, made at the first start. Keep "
+       "a copy apart from the database's backups."},
+
+      {"server.listen", &S::server_listen,
+       "Address to serve on, HOST:PORT. `localhost` is 127.0.0.1 and ::1; port 0 picks a free "
+       "one."},
+      {"server.public_url", &S::server_public_url,
+       "The URL people use, without a path. Origins are compared with it, and an https URL turns "
+       "on Strict-Transport-Security. Default: made from server.listen."},
+      {"server.tls_certificate", &S::server_tls_certificate,
+       "PEM file with the certificate chain. With server.tls_key: serve TLS. SIGHUP reads both "
+       "files again."},
+      {"server.tls_key", &S::server_tls_key, "PEM file with the certificate's private key."},
+      {"server.allowed_origins", &S::server_allowed_origins,
+       "Origins besides public_url whose pages may post to /api/auth and open the gateway, for "
+       "instance `https://app.example.org`."},
+      {"server.trusted_proxies", &S::server_trusted_proxies,
+       "Networks whose X-Forwarded-For and X-Forwarded-Proto are believed, for instance "
+       "`10.0.0.0/8`. Empty: nobody's."},
+      {"server.insecure_cookies", &S::server_insecure_cookies,
+       "For development only: cookies without Secure and without the __Host- prefix, so that "
+       "sign-in works over plain http on an address that is not this machine."},
+      {"server.shards",
+       &S::server_shards,
+       "Threads that serve connections. 0: one a core.",
+       {},
+       0,
+       256},
+      {"server.drain_seconds",
+       &S::server_drain_seconds,
+       "At SIGTERM: how long open requests and connections may take to end.",
+       {},
+       0,
+       600},
+
+      {"metrics.listen", &S::metrics_listen,
+       "Address that serves /metrics, HOST:PORT. Empty: none. If it is taken, the server warns and "
+       "goes on without."},
+      {"log.level",
+       &S::log_level,
+       "Lowest level that is written.",
+       {"debug", "info", "warning", "error"}},
+
+      {"storage.url", &S::storage_url,
+       "Where durable state lives: `sqlite:PATH`. Default: countersign.db in data_dir."},
+      {"storage.workers", &S::storage_workers, "Threads that wait for the store.", {}, 2, 256},
+      {"bus.url", &S::bus_url,
+       "How nodes hasten news to each other: `local:` is within this process."},
+
+      {"application.key", &S::application_key,
+       "Public key of the default application. With application.secret_file; together they may be "
+       "those of a hosted platform, and the tickets then are that platform's. Default: app.key in "
+       "data_dir, made at the first start."},
+      {"application.secret_file", &S::application_secret_file,
+       "File with the default application's secret in base64 (at least 16 bytes). Default: "
+       "app.secret in data_dir, made at the first start with mode 0600."},
+
+      {"accounts.sign_up",
+       &S::accounts_sign_up,
+       "Whether people may make accounts for themselves. Closed: `countersign user add`.",
+       {"open", "closed"}},
+      {"accounts.password_min_length",
+       &S::accounts_password_min_length,
+       "Shortest password, in code points. 15 is what NIST SP 800-63B-4 asks of a password that is "
+       "the only factor.",
+       {},
+       8,
+       128},
+      {"accounts.argon2_memory_kib",
+       &S::accounts_argon2_memory_kib,
+       "Memory of one argon2id hash. The default, 19 MiB with 2 passes, is also the floor: about "
+       "15 ms alone. Raise it (65536 with 2 passes: about 45 ms) when sign-ins are rare enough "
+       "that two cores at about 30 sign-ins a second suffice.",
+       {},
+       19456,
+       1048576},
+      {"accounts.argon2_passes",
+       &S::accounts_argon2_passes,
+       "Passes of one argon2id hash.",
+       {},
+       2,
+       10},
+      {"accounts.password_pool_memory_mib",
+       &S::accounts_password_pool_memory_mib,
+       "Memory that hashes under way may use together. Hashes at once: as many as fit, at most one "
+       "a core.",
+       {},
+       19,
+       65536},
+      {"accounts.sign_ups_per_hour",
+       &S::accounts_sign_ups_per_hour,
+       "Sign-ups from one address (IPv6: /64) in an hour.",
+       {},
+       1,
+       1000000},
+      {"accounts.answer_floor_ms",
+       &S::accounts_answer_floor_ms,
+       "Sign-in and sign-up answer no sooner than this, so that the time tells nothing.",
+       {},
+       0,
+       1000},
+      {"accounts.answer_jitter_ms",
+       &S::accounts_answer_jitter_ms,
+       "Random time added to the floor.",
+       {},
+       0,
+       1000},
+      {"accounts.throttle_ipv4_bits",
+       &S::accounts_throttle_ipv4_bits,
+       "Prefix of IPv4 addresses that throttles count as one place: 32, or 24.",
+       {},
+       8,
+       32},
+
+      {"sessions.idle_minutes",
+       &S::sessions_idle_minutes,
+       "A sign-in session ends after this time without a request or a connected client.",
+       {},
+       1,
+       1440},
+      {"sessions.absolute_hours",
+       &S::sessions_absolute_hours,
+       "A sign-in session ends this long after the sign-in, whatever happens.",
+       {},
+       1,
+       720},
+      {"sessions.max_per_account",
+       &S::sessions_max_per_account,
+       "Sessions a person may have at once; the oldest ends.",
+       {},
+       1,
+       1000},
+
+      {"issuing.identity",
+       &S::issuing_identity,
+       "What a ticket says who the person is. `username`: the user name. `email`: the e-mail "
+       "address, as an identity of type email. `email_as_username`: the e-mail address, as an "
+       "identity of type username. The last two make the address required and unique.",
+       {"username", "email", "email_as_username"}},
+      {"issuing.session_member", &S::issuing_session_member,
+       "Tickets carry the handle of the sign-in session, so that they die with it. Turn it off for "
+       "other platforms that refuse unknown members."},
+      {"issuing.ticket_seconds",
+       &S::issuing_ticket_seconds,
+       "Lifetime of a ticket.",
+       {},
+       60,
+       86400},
+
+      {"gateway.ticket_policy",
+       &S::gateway_ticket_policy,
+       "How strictly tickets are read. `default` takes what every known producer writes; `strict` "
+       "wants the canonical form.",
+       {"default", "strict"}},
+      {"gateway.replay_cache", &S::gateway_replay_cache,
+       "Refuse a ticket that another device presented before."},
+      {"gateway.ping_seconds", &S::gateway_ping_seconds, "Pause between pings.", {}, 5, 300},
+
+      {"limits.max_connections",
+       &S::limits_max_connections,
+       "Connections in all.",
+       {},
+       1,
+       10000000},
+      {"limits.max_connections_per_address",
+       &S::limits_max_connections_per_address,
+       "Connections from one address (IPv6: /64).",
+       {},
+       1,
+       10000000},
+      {"limits.max_header_bytes",
+       &S::limits_max_header_bytes,
+       "Request line and headers together.",
+       {},
+       1024,
+       1048576},
+      {"limits.header_timeout_seconds",
+       &S::limits_header_timeout_seconds,
+       "From a request's first byte to the end of its headers.",
+       {},
+       1,
+       3600},
+      {"limits.body_timeout_seconds",
+       &S::limits_body_timeout_seconds,
+       "From the end of the headers to the end of the body.",
+       {},
+       1,
+       3600},
+      {"limits.idle_timeout_seconds",
+       &S::limits_idle_timeout_seconds,
+       "Between two requests of a connection.",
+       {},
+       1,
+       3600},
+      {"limits.write_timeout_seconds",
+       &S::limits_write_timeout_seconds,
+       "For an answer to be taken.",
+       {},
+       1,
+       3600},
+      {"limits.max_frame_bytes",
+       &S::limits_max_frame_bytes,
+       "One WebSocket message of a client.",
+       {},
+       1024,
+       16777216},
+      {"limits.max_queued_bytes",
+       &S::limits_max_queued_bytes,
+       "What may wait to be sent to one client.",
+       {},
+       4096,
+       1073741824},
+      {"limits.max_instances_per_user",
+       &S::limits_max_instances_per_user,
+       "Instances of one identity at once.",
+       {},
+       1,
+       100000},
+      {"limits.commands_per_second",
+       &S::limits_commands_per_second,
+       "Commands of one client a second, on average.",
+       {},
+       1,
+       100000},
+
+      {"compat.query_credentials", &S::compat_query_credentials,
+       "POST /api/auth takes user name and password from the query string, as the C# tutorial "
+       "sends "
+       "them. They end up in the logs of every proxy on the way: for trying the tutorial only."},
+      {"compat.sinch_sdk", &S::compat_sinch_sdk,
+       "The door for the classic, unmodified Sinch JavaScript SDK. Not available in this version."},
+  };
+  return table;
+}
+
+}  // namespace
+
+std::span<const SettingRow> setting_rows() { return rows(); }
+
+}  // namespace countersign::config
