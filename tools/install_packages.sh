@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs what a set of this project's commands needs and this machine lacks, through apt.
+# What is there is found by command or header, not by package name; with nothing missing it installs
+# nothing and works offline.
+#
+#   tools/install_packages.sh build|test|clang|tidy|fuzz|bench …
+set -euo pipefail
+
+missing=()
+command_of() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+header_of() {
+  local folder
+  for folder in /usr/include /usr/include/*-linux-gnu /usr/local/include; do
+    [ -e "$folder/$1" ] && return 0
+  done
+  missing+=("$2")
+}
+
+build() {
+  command_of g++ g++
+  command_of cmake cmake
+  command_of ninja ninja-build
+  command_of pkg-config pkg-config
+  command_of esbuild esbuild
+  header_of boost/asio.hpp libboost1.81-dev
+  header_of boost/json.hpp libboost-json1.81-dev
+  header_of boost/url.hpp libboost-url1.81-dev
+  header_of tl/expected.hpp libexpected-dev
+  header_of openssl/evp.h libssl-dev
+  header_of sodium.h libsodium-dev
+  header_of sqlite3.h libsqlite3-dev
+  header_of spdlog/spdlog.h libspdlog-dev
+  header_of fmt/format.h libfmt-dev
+  header_of CLI/CLI.hpp libcli11-dev
+  header_of toml++/toml.h libtomlplusplus-dev
+  header_of prometheus/registry.h prometheus-cpp-dev
+  header_of utf8proc.h libutf8proc-dev
+  header_of idn2.h libidn2-dev
+}
+
+test() {
+  build
+  command_of python3 python3
+  command_of clang-format clang-format
+  command_of git git
+  command_of node nodejs
+  command_of npm npm
+  command_of chromium chromium
+  command_of sqlite3 sqlite3
+  command_of curl curl
+  command_of openssl openssl
+  header_of gtest/gtest.h libgtest-dev
+  header_of gmock/gmock.h libgmock-dev
+  header_of rapidcheck.h librapidcheck-dev
+}
+
+clang() {
+  test
+  command_of clang++-14 clang-14
+  command_of ld.lld-14 lld-14
+  [ -e /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux ] || missing+=(libclang-rt-14-dev)
+}
+
+tidy() {
+  clang
+  command_of clang-tidy clang-tidy
+}
+
+fuzz() { clang; }
+
+bench() {
+  build
+  command_of python3 python3
+  command_of node nodejs
+  command_of nginx nginx-light
+  command_of wrk wrk
+  header_of benchmark/benchmark.h libbenchmark-dev
+}
+
+for part in "$@"; do
+  case $part in
+    build | test | clang | tidy | fuzz | bench) "$part" ;;
+    *) echo "tools/install_packages.sh: unknown part $part" >&2; exit 2 ;;
+  esac
+done
+
+[ ${#missing[@]} -gt 0 ] || exit 0
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null 2>&1; then
+    echo "These packages are missing, and installing them wants root or sudo:" >&2
+    echo "  apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+echo "Installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+install() { "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2; }
+# The package lists may be absent (a fresh machine) or old (an address that has gone).
+if ! compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || ! install; then
+  "${as_root[@]}" apt-get update -qq >&2
+  install
+fi
