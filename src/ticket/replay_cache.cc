@@ -1,7 +1,5 @@
 #include "countersign/replay_cache.h"
 
-#include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <queue>
@@ -9,22 +7,13 @@
 #include <utility>
 #include <vector>
 
-#include <openssl/evp.h>
+#include "ticket/digest.h"
 
 namespace countersign {
 namespace {
 
 // Presenters are kept as digests: a long name costs no more memory than a short one.
 using Presenter = std::array<std::byte, 32>;
-
-Presenter digest(std::string_view presenter) {
-  Presenter result{};
-  std::size_t size = 0;
-  const int done = EVP_Q_digest(nullptr, "SHA256", nullptr, presenter.data(), presenter.size(),
-                                reinterpret_cast<unsigned char*>(result.data()), &size);
-  if (done != 1 || size != result.size()) std::abort();  // only without memory or SHA-256
-  return result;
-}
 
 struct IdHash {
   // Identifiers are MACs and digests already; their first bytes are a good hash.
@@ -66,7 +55,8 @@ BoundedReplayCache::~BoundedReplayCache() = default;
 
 ReplayVerdict BoundedReplayCache::note(const ReplayId& id, std::string_view presenter, Instant now,
                                        Instant until) {
-  const Seen current{!presenter.empty(), presenter.empty() ? Presenter{} : digest(presenter)};
+  const Seen current{!presenter.empty(),
+                     presenter.empty() ? Presenter{} : digest<32>("SHA256", presenter)};
   const std::lock_guard lock(state_->mutex);
   while (!state_->leaving.empty() && state_->leaving.top().until <= now) {
     state_->seen.erase(state_->leaving.top().id);
