@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "countersign/identity.h"
+
 #include "base/clock.h"
 #include "base/ids.h"
-#include "countersign/identity.h"
 
 namespace countersign::storage {
 
@@ -22,8 +23,8 @@ using base::SystemTime;
 /// A person of our own store.
 struct Account {
   AccountId id;
-  std::string user_name;      ///< as typed, NFC: the stored spelling, which tickets carry
-  std::string user_name_key;  ///< folded; unique
+  std::string user_name;             ///< as typed, NFC: the stored spelling, which tickets carry
+  std::string user_name_key;         ///< folded; unique
   std::optional<std::string> email;  ///< as typed, domain as A-labels
   /// Folded address. Set only for the account that owns the address (unique); a second account
   /// that gave the same address keeps `email` without a key, so that sign-up tells nothing.
@@ -44,8 +45,8 @@ struct SignInSession {
   SystemTime authenticated;  ///< when the last full proof was given
   std::string factors;       ///< comma-separated: "password"
   std::string address_prefix;
-  std::string agent;         ///< family of the browser, for the list of sessions
-  std::uint32_t epoch = 0;   ///< the account's epoch when it began; lower than now: dead
+  std::string agent;        ///< family of the browser, for the list of sessions
+  std::uint32_t epoch = 0;  ///< the account's epoch when it began; lower than now: dead
 };
 
 /// A session together with the account behind it: one indexed read.

@@ -5,7 +5,9 @@
 // write that was acknowledged before they began.
 //
 // Errors of every call: kStoreFailed (temporary; the outcome of a write is unknown), kStoreFull (a
-// write was refused, nothing changed). Others are named at the call.
+// write was refused, nothing changed), kOverloaded (too many writes wait, nothing changed). Others
+// are named at the call. A record that another one needs and that is missing is kAbsent; an id that
+// is in use is kAlreadyExists.
 // Thread-safety: every call may be made from any thread.
 #ifndef COUNTERSIGN_STORAGE_STORE_H_
 #define COUNTERSIGN_STORAGE_STORE_H_
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "countersign/result.h"
+
 #include "storage/records.h"
 
 namespace countersign::storage {
@@ -50,7 +53,8 @@ class AccountStore {
                                        std::string_view new_hash, const SessionHandle& keep,
                                        SystemTime now) = 0;
   /// Disables (raising the epoch, ending every session, revoking `identities`) or enables.
-  /// kAbsent.
+  /// Each row of `identities` is written with the later of its own time and `now`, and with the
+  /// reason of the act if it has none; so also in sign_out_everywhere(). kAbsent.
   virtual Result<void> set_disabled(const AccountId& id, bool disabled,
                                     std::span<const Revocation> identities, SystemTime now) = 0;
   /// Ends every session, raises the epoch and writes `identities` as revocations: "sign out
@@ -73,7 +77,8 @@ class SessionStore {
                                                             std::size_t max_sessions) = 0;
   /// The session and its account, or nothing. The caller judges limits and epoch.
   virtual Result<std::optional<SessionView>> find_session(std::string_view id_hash) = 0;
-  virtual Result<std::optional<SessionView>> find_session_by_handle(const SessionHandle& handle) = 0;
+  virtual Result<std::optional<SessionView>> find_session_by_handle(
+      const SessionHandle& handle) = 0;
   /// Notes activity: last_seen = max(last_seen, seen). Unknown handles are passed over.
   virtual Result<void> touch_sessions(std::span<const SessionHandle> handles, SystemTime seen) = 0;
   /// Gives the session a new id (after a password change). kAbsent.
@@ -103,7 +108,7 @@ class ThrottleStore {
   virtual Result<bool> update(std::span<const std::string> keys,
                               const std::function<bool(std::span<ThrottleCounter>)>& change) = 0;
   virtual Result<void> remove(std::span<const std::string> keys) = 0;
-  /// Removes counters whose last failure lies before `before` and that block nothing, at most
+  /// Removes counters whose last failure and whose block both lie before `before`, at most
   /// `limit`; returns how many.
   virtual Result<std::size_t> remove_older(SystemTime before, std::size_t limit) = 0;
 };
@@ -129,8 +134,9 @@ class InstanceStore {
   virtual ~InstanceStore() = default;
 
   /// Inserts the instance after checking, in the same transaction, that its session (if it has
-  /// one) still exists and that `ticket_created` is after the identity's watermark, else kRevoked.
-  /// Beyond `max_instances` live ones of the identity: kLimitExceeded.
+  /// one) still exists and is not below its account's epoch, and that `ticket_created` is after
+  /// the identity's watermark, else kRevoked. If the identity has `max_instances` already that
+  /// expire after `instance.created`: kLimitExceeded.
   virtual Result<void> create_instance(const Instance& instance, std::size_t max_instances) = 0;
   virtual Result<std::optional<Instance>> find_instance(const InstanceId& id) = 0;
   /// After `refresh`: new expiry, session and ticket time, with the checks of create_instance.
@@ -149,8 +155,10 @@ class RevocationStore {
  public:
   virtual ~RevocationStore() = default;
 
-  /// Appends rows (ids are assigned, dense); a kIdentity row also raises the identity's watermark
-  /// and deletes its instances, kInstance deletes the instance: one transaction.
+  /// Appends rows (ids are assigned, dense): one transaction. A kIdentity row also deletes the
+  /// identity's instances and raises its watermark to the row's time, or to the youngest ticket of
+  /// those instances if that is later; kInstance deletes the instance, kSession the session's
+  /// instances (the session itself is ended by end_session).
   virtual Result<void> add(std::span<const Revocation> revocations) = 0;
   /// Rows with id > `after`, in order, at most `limit`.
   virtual Result<std::vector<Revocation>> poll(std::int64_t after, std::size_t limit) = 0;
@@ -159,7 +167,8 @@ class RevocationStore {
   /// `tickets_after`: tickets created at or before it are refused. The epoch if there is none.
   virtual Result<SystemTime> watermark(std::string_view application_key,
                                        const Identity& identity) = 0;
-  /// Removes rows older than `before`, at most `limit`. Watermarks stay.
+  /// Removes rows from the front of the log while they are older than `before`, at most `limit`,
+  /// so that what stays is dense. Watermarks stay. Returns how many.
   virtual Result<std::size_t> remove_older(SystemTime before, std::size_t limit) = 0;
 };
 

@@ -1,0 +1,211 @@
+#include "storage/sqlite/group_writer.h"
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+#include <optional>
+
+#include <pthread.h>
+
+#include "base/log.h"
+
+namespace countersign::storage {
+namespace {
+
+/// How long a checkpoint waits for readers when the log has become large.
+constexpr int kReaderWaitMs = 100;
+constexpr int kPageBytes = 4096;
+
+int note_wal_pages(void* pages, sqlite3*, const char*, int count) {
+  *static_cast<int*>(pages) = count;
+  return SQLITE_OK;
+}
+
+}  // namespace
+
+GroupWriter::GroupWriter(std::unique_ptr<Connection> connection, SpaceReserve reserve,
+                         Settings settings)
+    : connection_(std::move(connection)),
+      reserve_(std::move(reserve)),
+      settings_(std::move(settings)),
+      pages_allowed_(static_cast<int>(settings_.max_wal_bytes / kPageBytes / 4)),
+      pages_quarter_(pages_allowed_) {
+  sqlite3_wal_hook(connection_->handle(), note_wal_pages, &wal_pages_);
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "store-writer");
+}
+
+GroupWriter::~GroupWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void GroupWriter::submit(WriteKind kind, Work work, Completion done) {
+  ErrorCode refusal = ErrorCode::kStoreFailed;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_ && queue_.size() < settings_.max_queue) {
+      queue_.push_back(Task{kind, std::move(work), std::move(done), {}});
+      wake_.notify_one();
+      return;
+    }
+    if (!stopping_) refusal = ErrorCode::kOverloaded;
+  }
+  done(fail(refusal, "the store takes no more writes"));
+}
+
+Result<void> GroupWriter::write(WriteKind kind, Work work) {
+  std::mutex mutex;
+  std::condition_variable finished;
+  std::optional<Result<void>> outcome;
+  submit(kind, std::move(work), [&](Result<void> result) {
+    // Notified under the lock: the waiting thread owns all three and leaves as soon as it can.
+    const std::lock_guard lock(mutex);
+    outcome.emplace(std::move(result));
+    finished.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  finished.wait(lock, [&] { return outcome.has_value(); });
+  return *std::move(outcome);
+}
+
+void GroupWriter::run() {
+  std::vector<Task> tasks;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      const std::size_t count = std::min(queue_.size(), settings_.max_batch);
+      const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+      tasks.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+      queue_.erase(queue_.begin(), end);
+    }
+    process(tasks);
+    for (Task& task : tasks) task.done(std::move(task.outcome));
+    tasks.clear();
+    if (!dead_) checkpoint_when_due();
+  }
+}
+
+void GroupWriter::process(std::vector<Task>& tasks) {
+  Batch batch;
+  const bool full = !dead_ && !reserve_.take();
+  for (Task& task : tasks) {
+    if (dead_) {
+      task.outcome = fail(ErrorCode::kStoreFailed, "the store stopped after an I/O error");
+    } else if (full && task.kind == WriteKind::kGrow) {
+      task.outcome = fail(ErrorCode::kStoreFull, "the disk is full and the reserve is in use");
+    } else {
+      batch.push_back(&task);
+    }
+  }
+  if (batch.empty()) return;
+  if (attempt(batch) == Attempt::kRolledBack && batch.size() > 1) {
+    // One of them broke it for all: each alone, so that only that one fails.
+    for (Task* task : batch) {
+      if (!dead_) attempt({task});
+    }
+  }
+  for (Task* task : batch) {
+    const bool refused = !task->outcome.ok() && task->outcome.code() == ErrorCode::kStoreFull;
+    if (refused && task->kind == WriteKind::kRelief && !dead_) repeat_with_reserve(*task);
+  }
+}
+
+GroupWriter::Attempt GroupWriter::attempt(const Batch& batch) {
+  if (Result<std::int64_t> begun = connection_->run("BEGIN IMMEDIATE"); !begun) {
+    return give_up(Attempt::kNotBegun, batch, begun.error());
+  }
+  for (Task* task : batch) {
+    run_in_savepoint(*task);
+    // Some failures make SQLite roll the whole transaction back, neighbours included.
+    if (connection_->autocommit() || connection_->io_failed()) {
+      Error error{ErrorCode::kStoreFailed, "the transaction was rolled back"};
+      if (!task->outcome.ok()) error = task->outcome.error();
+      return give_up(Attempt::kRolledBack, batch, error);
+    }
+  }
+  if (Result<std::int64_t> committed = connection_->run("COMMIT"); !committed) {
+    return give_up(Attempt::kRolledBack, batch, committed.error());
+  }
+  if (!connection_->autocommit()) {
+    return give_up(Attempt::kRolledBack, batch,
+                   Error{ErrorCode::kStoreFailed, "the commit left a transaction open"});
+  }
+  commits_.fetch_add(1);
+  return Attempt::kCommitted;
+}
+
+void GroupWriter::run_in_savepoint(Task& task) {
+  if (Result<std::int64_t> begun = connection_->run("SAVEPOINT record"); !begun) {
+    task.outcome = begun.failure();
+  } else {
+    try {
+      task.outcome = task.work(*connection_);
+    } catch (const std::exception& exception) {
+      task.outcome = fail(ErrorCode::kStoreFailed, exception.what());
+    }
+  }
+  if (connection_->autocommit() || connection_->io_failed()) return;
+  if (!task.outcome.ok()) {
+    Result<std::int64_t> undone = connection_->run("ROLLBACK TO record");
+    if (!undone) task.outcome = undone.failure();
+  }
+  Result<std::int64_t> released = connection_->run("RELEASE record");
+  if (!released) task.outcome = released.failure();
+}
+
+GroupWriter::Attempt GroupWriter::give_up(Attempt how, const Batch& batch, const Error& error) {
+  if (!connection_->autocommit()) {
+    Result<std::int64_t> undone = connection_->run("ROLLBACK");
+    if (!undone && !connection_->autocommit()) stop_for_io_error(undone.error().detail);
+  }
+  for (Task* task : batch) task->outcome = tl::make_unexpected(error);
+  if (connection_->io_failed()) stop_for_io_error(error.detail);
+  return how;
+}
+
+void GroupWriter::repeat_with_reserve(Task& task) {
+  if (reserve_.held()) {
+    base::log_warning("store_full", {{"action", "the space reserve is given up"}});
+    reserve_.release();
+  }
+  checkpoint(false);
+  if (!dead_) attempt({&task});
+}
+
+void GroupWriter::checkpoint_when_due() {
+  if (wal_pages_ < pages_quarter_) pages_allowed_ = pages_quarter_;  // it began anew
+  if (wal_pages_ < pages_allowed_) return;
+  // Copying never waits for readers, but while one looks at the end of the log, the log cannot
+  // begin anew and grows. From half the limit on, wait a little for that moment.
+  checkpoint(wal_pages_ >= 2 * pages_quarter_);
+  pages_allowed_ = wal_pages_ + pages_quarter_;
+  if (wal_pages_ >= 4 * pages_quarter_) {
+    base::log_warning("store_log_large", {{"pages", wal_pages_}});
+  }
+}
+
+/// Copies the log into the database, so that the next commit can begin it anew. A full disk here
+/// loses nothing: the log stays as it is.
+void GroupWriter::checkpoint(bool wait_for_readers) {
+  sqlite3* const handle = connection_->handle();
+  if (wait_for_readers) sqlite3_busy_timeout(handle, kReaderWaitMs);
+  const int rc = sqlite3_wal_checkpoint_v2(
+      handle, nullptr, wait_for_readers ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+      nullptr, nullptr);
+  sqlite3_busy_timeout(handle, Connection::kBusyTimeoutMs);
+  if ((rc & 0xff) == SQLITE_IOERR) stop_for_io_error("checkpoint");
+}
+
+void GroupWriter::stop_for_io_error(std::string_view what) {
+  if (dead_.exchange(true)) return;
+  settings_.on_fatal(what);
+}
+
+}  // namespace countersign::storage

@@ -1,0 +1,182 @@
+#include "storage/sqlite/migrations.h"
+
+#include <array>
+#include <map>
+
+#include <unistd.h>
+
+#include "base/encoding.h"
+#include "storage/sqlite/connection.h"
+
+namespace countersign::storage {
+
+namespace sqlite_migrations {
+/// Written by cmake/EmbedFiles.cmake.
+std::string_view embedded_file(std::string_view name) noexcept;
+}  // namespace sqlite_migrations
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kNames = {
+    "0001_accounts.sql",  "0002_sessions.sql",    "0003_throttles.sql",
+    "0004_instances.sql", "0005_revocations.sql", "0006_meta.sql",
+};
+
+constexpr const char* kCreateTable =
+    "CREATE TABLE IF NOT EXISTS schema_migrations ("
+    "number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,"
+    "applied INTEGER NOT NULL) STRICT";
+
+struct Applied {
+  std::string name;
+  std::string sha256;
+  base::SystemTime time;
+};
+
+std::string checksum(std::string_view sql) { return base::hex_encode(base::sha256(sql)); }
+
+Result<bool> table_exists(Connection& connection) {
+  Result<Statement> statement = connection.prepare(
+      "SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations') FROM sqlite_schema "
+      "WHERE type = 'table'");
+  if (!statement) return statement.failure();
+  if (Result<bool> row = statement->step(); !row) return row.failure();
+  if (statement->integer(1) > 0) return true;
+  if (statement->integer(0) == 0) return false;
+  return fail(ErrorCode::kSchemaMismatch, "the file holds the tables of another program");
+}
+
+/// What the store says has been applied, checked against what this program knows.
+Result<std::map<int, Applied>> read_applied(Connection& connection) {
+  std::map<int, Applied> applied;
+  Result<bool> exists = table_exists(connection);
+  if (!exists) return exists.failure();
+  if (!*exists) return applied;
+  Result<Statement> statement =
+      connection.prepare("SELECT number, name, sha256, applied FROM schema_migrations");
+  if (!statement) return statement.failure();
+  for (;;) {
+    Result<bool> row = statement->step();
+    if (!row) return row.failure();
+    if (!*row) break;
+    applied[static_cast<int>(statement->integer(0))] =
+        Applied{statement->bytes(1), statement->bytes(2), statement->time(3)};
+  }
+  for (const auto& [number, step] : applied) {
+    if (number < 1 || number > static_cast<int>(kNames.size())) {
+      return fail(ErrorCode::kSchemaMismatch,
+                  "the store has step " + step.name + ", which this program does not know");
+    }
+    const std::string_view name = kNames[static_cast<std::size_t>(number - 1)];
+    if (checksum(sqlite_migrations::embedded_file(name)) != step.sha256) {
+      return fail(ErrorCode::kSchemaMismatch,
+                  step.name + " is not the step that was applied to the store");
+    }
+  }
+  return applied;
+}
+
+std::vector<MigrationStep> describe(const std::map<int, Applied>& applied) {
+  std::vector<MigrationStep> steps;
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    MigrationStep step;
+    step.number = static_cast<int>(i + 1);
+    step.name = kNames[i];
+    if (const auto known = applied.find(step.number); known != applied.end()) {
+      step.state = MigrationStep::State::kApplied;
+      step.applied = known->second.time;
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+/// Applies one step unless somebody else just did: one transaction.
+Result<void> apply(Connection& connection, MigrationStep& step, base::SystemTime now) {
+  if (Result<void> begun = connection.execute("BEGIN IMMEDIATE"); !begun) return begun.failure();
+  const auto work = [&]() -> Result<bool> {
+    Result<std::map<int, Applied>> applied = read_applied(connection);
+    if (!applied) return applied.failure();
+    if (const auto known = applied->find(step.number); known != applied->end()) {
+      step.applied = known->second.time;
+      return false;
+    }
+    if (Result<void> made = connection.execute(kCreateTable); !made) return made.failure();
+    const std::string sql(sqlite_migrations::embedded_file(step.name));
+    if (Result<void> ran = connection.execute(sql); !ran) return ran.failure();
+    Result<std::int64_t> noted = connection.run(
+        "INSERT INTO schema_migrations (number, name, sha256, applied) VALUES (?, ?, ?, ?)",
+        step.number, step.name, checksum(sql), now);
+    if (!noted) return noted.failure();
+    step.applied = now;
+    return true;
+  };
+  Result<bool> outcome = work();
+  if (outcome.ok()) {
+    if (Result<void> committed = connection.execute("COMMIT"); !committed) {
+      outcome = committed.failure();
+    }
+  }
+  if (!outcome) {
+    if (!connection.autocommit()) static_cast<void>(connection.execute("ROLLBACK"));
+    return fail(outcome.code(), step.name + ": " + outcome.error().detail);
+  }
+  step.state = *outcome ? MigrationStep::State::kAppliedNow : MigrationStep::State::kApplied;
+  return {};
+}
+
+Result<std::unique_ptr<Connection>> connect(const SqliteOptions& options, bool create) {
+  ConnectionSettings settings;
+  settings.path = options.path;
+  settings.vfs = options.vfs;
+  settings.full_sync = options.full_sync_for_test;
+  settings.create = create;
+  settings.use_wal = false;  // not before it is known to be our file
+  return Connection::open(settings);
+}
+
+/// In front of each failure: which file.
+tl::unexpected<Error> name_file(const SqliteOptions& options, const Error& error) {
+  if (error.detail.starts_with(options.path)) return tl::make_unexpected(error);
+  return fail(error.code, options.path + ": " + error.detail);
+}
+
+}  // namespace
+
+Result<std::vector<MigrationStep>> migrate_sqlite(const SqliteOptions& options) {
+  Result<std::unique_ptr<Connection>> connection = connect(options, true);
+  if (!connection) return connection.failure();
+  Result<std::map<int, Applied>> applied = read_applied(**connection);
+  if (!applied) return name_file(options, applied.error());
+
+  if (Result<void> enabled = (*connection)->enable_wal(); !enabled) return enabled.failure();
+
+  const base::SystemClock machine_clock;
+  const base::Clock& clock = options.clock != nullptr ? *options.clock : machine_clock;
+  std::vector<MigrationStep> steps = describe(*applied);
+  for (MigrationStep& step : steps) {
+    if (step.state == MigrationStep::State::kApplied) continue;
+    Result<void> done = apply(**connection, step, clock.now());
+    if (!done) return name_file(options, done.error());
+  }
+  return steps;
+}
+
+Result<std::vector<MigrationStep>> list_sqlite_migrations(const SqliteOptions& options) {
+  if (::access(options.path.c_str(), F_OK) != 0) return describe({});
+  Result<std::unique_ptr<Connection>> connection = connect(options, false);
+  if (!connection) return connection.failure();
+  Result<std::map<int, Applied>> applied = read_applied(**connection);
+  if (!applied) return name_file(options, applied.error());
+  return describe(*applied);
+}
+
+std::vector<EmbeddedMigration> embedded_sqlite_migrations() {
+  std::vector<EmbeddedMigration> migrations;
+  for (const std::string_view name : kNames) {
+    migrations.push_back({name, sqlite_migrations::embedded_file(name)});
+  }
+  return migrations;
+}
+
+}  // namespace countersign::storage

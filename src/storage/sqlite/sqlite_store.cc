@@ -1,0 +1,66 @@
+#include "storage/sqlite/sqlite_store.h"
+
+#include "storage/sqlite/accounts.h"
+#include "storage/sqlite/database.h"
+#include "storage/sqlite/instances.h"
+#include "storage/sqlite/known_devices.h"
+#include "storage/sqlite/meta.h"
+#include "storage/sqlite/revocations.h"
+#include "storage/sqlite/sessions.h"
+#include "storage/sqlite/throttles.h"
+
+namespace countersign::storage {
+namespace {
+
+class SqliteStore final : public Store {
+ public:
+  explicit SqliteStore(std::unique_ptr<Database> database)
+      : database_(std::move(database)),
+        accounts_(*database_),
+        sessions_(*database_),
+        throttles_(*database_),
+        known_devices_(*database_),
+        instances_(*database_),
+        revocations_(*database_),
+        meta_(*database_) {}
+
+  AccountStore& accounts() override { return accounts_; }
+  SessionStore& sessions() override { return sessions_; }
+  ThrottleStore& throttles() override { return throttles_; }
+  KnownDeviceStore& known_devices() override { return known_devices_; }
+  InstanceStore& instances() override { return instances_; }
+  RevocationStore& revocations() override { return revocations_; }
+  MetaStore& meta() override { return meta_; }
+
+  Result<void> ping() override {
+    if (database_->writer().dead()) {
+      return fail(ErrorCode::kStoreFailed, "the store stopped after an I/O error");
+    }
+    return database_->read([](Connection& connection) -> Result<void> {
+      Result<Statement> statement = connection.prepare("SELECT count(*) FROM schema_migrations");
+      if (!statement) return statement.failure();
+      if (Result<bool> row = statement->step(); !row) return row.failure();
+      return {};
+    });
+  }
+
+ private:
+  std::unique_ptr<Database> database_;
+  SqliteAccounts accounts_;
+  SqliteSessions sessions_;
+  SqliteThrottles throttles_;
+  SqliteKnownDevices known_devices_;
+  SqliteInstances instances_;
+  SqliteRevocations revocations_;
+  SqliteMeta meta_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
+  Result<std::unique_ptr<Database>> database = Database::open(options);
+  if (!database) return database.failure();
+  return std::unique_ptr<Store>(new SqliteStore(*std::move(database)));
+}
+
+}  // namespace countersign::storage
