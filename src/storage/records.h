@@ -105,6 +105,24 @@ struct Revocation {
   SystemTime time;
 };
 
+/// An application besides the default one, which lives in files.
+struct StoredApplication {
+  std::string key;   ///< the public application key
+  std::string name;  ///< for people
+  SystemTime created;
+};
+
+/// An application secret at rest: sealed, never in clear. The default application's retired secrets
+/// stand here too while they still verify.
+struct StoredSecret {
+  std::string application_key;
+  std::string fingerprint;  ///< ApplicationSecret::fingerprint(); unique within the application
+  std::string sealed;       ///< XChaCha20-Poly1305, AAD = table, row and key id
+  std::string key_id;       ///< master key it is sealed with
+  bool minting = false;     ///< at most one of an application
+  SystemTime created;
+};
+
 }  // namespace countersign::storage
 
 #endif  // COUNTERSIGN_STORAGE_RECORDS_H_

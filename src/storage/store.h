@@ -172,6 +172,30 @@ class RevocationStore {
   virtual Result<std::size_t> remove_older(SystemTime before, std::size_t limit) = 0;
 };
 
+/// Applications and their sealed secrets. Every change raises the generation, which servers poll.
+class ApplicationStore {
+ public:
+  virtual ~ApplicationStore() = default;
+
+  /// Inserts an application with its first secret: one transaction. kAlreadyExists.
+  virtual Result<void> create_application(const StoredApplication& application,
+                                          const StoredSecret& secret) = 0;
+  /// All applications, ordered by key.
+  virtual Result<std::vector<StoredApplication>> list_applications() = 0;
+  /// Inserts a secret, of any application key; if it mints, the application's others no longer do:
+  /// one transaction. kAlreadyExists for a fingerprint that is there.
+  virtual Result<void> add_secret(const StoredSecret& secret) = 0;
+  /// All secrets, ordered by application key, then by creation.
+  virtual Result<std::vector<StoredSecret>> list_secrets() = 0;
+  /// Removes a secret. kAbsent; kBadState if it is the one that mints.
+  virtual Result<void> remove_secret(std::string_view application_key,
+                                     std::string_view fingerprint) = 0;
+  /// Raised by every change above, and by raise_generation(). 0 at first.
+  virtual Result<std::int64_t> generation() = 0;
+  /// Tells servers to read again what stands outside of the store (app.secret).
+  virtual Result<void> raise_generation() = 0;
+};
+
 /// Small named values: the high-water mark of time, the master key's id.
 class MetaStore {
  public:
@@ -195,6 +219,7 @@ class Store {
   virtual InstanceStore& instances() = 0;
   virtual RevocationStore& revocations() = 0;
   virtual MetaStore& meta() = 0;
+  virtual ApplicationStore& applications() = 0;
 
   /// A cheap read that fails when the store cannot serve. For /readyz.
   virtual Result<void> ping() = 0;
