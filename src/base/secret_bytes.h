@@ -31,8 +31,9 @@ class SecretBytes {
 
  private:
   struct Wipe {
-    std::size_t size = 0;
+    explicit Wipe(std::size_t size_ = 0) : size(size_) {}
     void operator()(std::uint8_t* data) const noexcept;
+    std::size_t size;
   };
   std::unique_ptr<std::uint8_t[], Wipe> data_;
   std::size_t size_ = 0;

@@ -1,0 +1,89 @@
+#include "app/core.h"
+
+#include <charconv>
+
+namespace countersign::app {
+namespace {
+
+constexpr std::string_view kTimeMark = "time_high_water_us";
+/// A mark further ahead than this is not believed: it would expire everything there is.
+constexpr auto kLargestStep = std::chrono::hours(24);
+
+}  // namespace
+
+storage::SqliteOptions sqlite_options(const config::Settings& settings) {
+  storage::SqliteOptions options;
+  options.path = settings.storage_url.substr(std::string_view("sqlite:").size());
+  return options;
+}
+
+accounts::HashOptions hash_options(const config::Settings& settings) {
+  return {static_cast<std::size_t>(settings.accounts_argon2_memory_kib),
+          static_cast<std::uint32_t>(settings.accounts_argon2_passes)};
+}
+
+accounts::PasswordPolicyOptions password_policy_options(const config::Settings& settings) {
+  return {static_cast<std::size_t>(settings.accounts_password_min_length), {"countersign"}};
+}
+
+accounts::ThrottleOptions throttle_options(const config::Settings& settings) {
+  accounts::ThrottleOptions options;
+  options.sign_ups_per_hour = static_cast<std::uint32_t>(settings.accounts_sign_ups_per_hour);
+  return options;
+}
+
+Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purpose) {
+  std::unique_ptr<Core> core(new Core(std::move(settings)));
+  const auto& s = core->settings_;
+  if (auto made = make_data_directory(s.data_dir); !made) return made.failure();
+  if (purpose == Purpose::kServe) {
+    auto lock = DataDirectoryLock::take(s.data_dir);
+    if (!lock) return lock.failure();
+    core->lock_.emplace(std::move(*lock));
+  }
+  auto options = sqlite_options(s);
+  options.clock = &core->clock_;
+  auto store = storage::open_sqlite_store(options);
+  if (!store) return store.failure();
+  core->store_ = std::move(*store);
+  if (auto marked = core->exchange_time_mark(); !marked) return marked.failure();
+  auto key = load_master_key(s.master_key_file, core->store_->meta(), core->random_);
+  if (!key) return key.failure();
+  core->master_key_ = std::move(*key);
+  auto applications = Applications::load(s, *core->master_key_, *core->store_, core->random_);
+  if (!applications) return applications.failure();
+  core->applications_ = std::move(*applications);
+  return core;
+}
+
+Result<void> Core::exchange_time_mark() {
+  const auto stored = store_->meta().get(kTimeMark);
+  if (!stored) return stored.failure();
+  if (*stored) {
+    base::SystemTime::rep mark = 0;
+    const auto& text = **stored;
+    std::from_chars(text.data(), text.data() + text.size(), mark);
+    const base::SystemTime time{std::chrono::microseconds(mark)};
+    if (time - clock_.raw_now() < kLargestStep) clock_.raise_to(time);
+  }
+  return store_->meta().set(kTimeMark, std::to_string(clock_.now().time_since_epoch().count()));
+}
+
+AccountTools::AccountTools(Core& core)
+    : keys_(accounts::AccountKeys::derive(core.master_key().id, core.master_key().bytes.bytes())),
+      policy_(password_policy_options(core.settings())),
+      throttle_(core.store().throttles(), core.clock(), keys_.throttle_key.clone(),
+                throttle_options(core.settings())) {}
+
+Result<std::unique_ptr<AccountTools>> AccountTools::create(Core& core) {
+  std::unique_ptr<AccountTools> tools(new AccountTools(core));
+  auto hasher = accounts::PasswordHasher::create(
+      hash_options(core.settings()), std::move(tools->keys_.password_keys), core.random());
+  if (!hasher) return hasher.failure();
+  tools->hasher_.emplace(std::move(*hasher));
+  tools->directory_.emplace(core.store(), core.clock(), core.random(), *tools->hasher_,
+                            tools->policy_, tools->throttle_);
+  return tools;
+}
+
+}  // namespace countersign::app
