@@ -31,7 +31,8 @@ class SecretBytes {
 
  private:
   struct Wipe {
-    explicit Wipe(std::size_t size_ = 0) : size(size_) {}
+    Wipe() noexcept : size(0) {}
+    explicit Wipe(std::size_t size_) noexcept : size(size_) {}
     void operator()(std::uint8_t* data) const noexcept;
     std::size_t size;
   };
