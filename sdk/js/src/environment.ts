@@ -1,0 +1,101 @@
+/**
+ * All that the SDK takes from the browser, gathered in one object: what is absent is `null` and the SDK
+ * does without, and tests bring their own.
+ */
+import { makeClock } from "./clock.js";
+import type { TransportFactory } from "./transport.js";
+import { openWebSocket } from "./transport_websocket.js";
+
+/** The part of `Storage` that is used. Any call may throw: storage can be forbidden or full. */
+export interface KeyValueStore {
+  readonly length: number;
+  key(index: number): string | null;
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** The part of the Web Locks API that is used. */
+export interface LockKeeper {
+  request(name: string, options: { signal: AbortSignal }, held: () => Promise<void>): Promise<unknown>;
+}
+
+/** The part of `BroadcastChannel` that is used. */
+export interface Broadcast {
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  postMessage(message: unknown): void;
+  close(): void;
+}
+
+export interface Environment {
+  readonly openTransport: TransportFactory;
+  readonly fetch: typeof fetch | null;
+  /** Lives as long as the tab, reloads included. */
+  readonly storage: KeyValueStore | null;
+  readonly locks: LockKeeper | null;
+  readonly openBroadcast: ((name: string) => Broadcast) | null;
+  /** Milliseconds since some moment; never slow, never back (`clock.ts`). */
+  readonly now: () => number;
+  /** Uniform in [0, 1); for jitter only. */
+  readonly random: () => number;
+  /** Unguessable bytes. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** `scheme://host` of the page, or `null` outside of one. */
+  readonly pageOrigin: string | null;
+  /** Calls back when the page may have slept or the network returned; returns how to stop that. */
+  readonly onWake: (wake: () => void) => () => void;
+  /** Device slots that clients of this page hold (`device.ts`). */
+  readonly heldSlots: Set<number>;
+}
+
+let shared: Environment | undefined;
+
+/** What this browser offers. One object per page, because the clients of a page share their slots. */
+export function browserEnvironment(): Environment {
+  shared ??= {
+    openTransport: openWebSocket,
+    fetch: typeof fetch === "function" ? fetch.bind(globalThis) : null,
+    storage: attempt(() => (typeof sessionStorage === "undefined" ? null : sessionStorage)),
+    locks: attempt(() => (typeof navigator === "undefined" ? null : (navigator.locks ?? null))),
+    openBroadcast:
+      typeof BroadcastChannel === "function" ? (name) => new BroadcastChannel(name) as Broadcast : null,
+    now: makeClock({ wall: () => Date.now(), steady: () => performance.now() }),
+    random: () => Math.random(),
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    pageOrigin: attempt(() => {
+      const origin = typeof location === "undefined" ? "null" : location.origin;
+      return /^https?:/.test(origin) ? origin : null;
+    }),
+    onWake: watchPage,
+    heldSlots: new Set(),
+  };
+  return shared;
+}
+
+/** Reading a property such as `sessionStorage` throws where the user has forbidden it. */
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Back online, shown again, restored from the back/forward cache: each may follow a sleep in which the
+ * connection died without a word.
+ */
+function watchPage(wake: () => void): () => void {
+  if (typeof window === "undefined" || typeof document === "undefined") return () => undefined;
+  const whenVisible = (): void => {
+    if (document.visibilityState === "visible") wake();
+  };
+  window.addEventListener("online", wake);
+  window.addEventListener("pageshow", wake);
+  document.addEventListener("visibilitychange", whenVisible);
+  return () => {
+    window.removeEventListener("online", wake);
+    window.removeEventListener("pageshow", wake);
+    document.removeEventListener("visibilitychange", whenVisible);
+  };
+}

@@ -1,0 +1,6 @@
+/** The ES module, served as `/sdk/countersign.mjs`. */
+import { setScriptUrl } from "./address.js";
+
+setScriptUrl(import.meta.url);
+
+export * from "./public.js";

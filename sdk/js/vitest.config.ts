@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    environment: "node",
+    include: ["test/**/*.test.ts"],
+    // One worker: the suite takes seconds, and the machine is shared with the C++ build.
+    pool: "threads",
+    poolOptions: { threads: { singleThread: true } },
+    unstubGlobals: true,
+  },
+});
