@@ -20,11 +20,14 @@ enum class PolicyName { kDefault, kStrict };
 std::string_view policy_name(PolicyName name) noexcept;
 std::optional<PolicyName> parse_policy_name(std::string_view text) noexcept;
 
-/// The largest ticket or token that is looked at, in bytes. A policy may set less, never more.
+/// The largest ticket or token that both policies look at, in bytes.
 inline constexpr std::size_t kMaxTicketBytes = 8192;
+/// No policy can raise that limit beyond this.
+inline constexpr std::size_t kMaxTicketBytesOfAnyPolicy = std::size_t{1} << 20;
 
 struct Policy {
-  /// Longer input is refused before anything is scanned. At most kMaxTicketBytes takes effect.
+  /// Longer input is refused before anything is scanned. Tickets above kMaxTicketBytes cost an
+  /// allocation each; at most kMaxTicketBytesOfAnyPolicy takes effect.
   std::size_t max_ticket_bytes = kMaxTicketBytes;
   /// How far the producer's clock may be off, either way.
   std::chrono::seconds clock_skew{60};

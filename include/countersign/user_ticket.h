@@ -33,7 +33,7 @@ struct RawUserTicket {
   std::string application_key;
   /// When the ticket is made, years 0000 to 9999.
   std::chrono::sys_seconds created;
-  /// 1 s to 86400 s, counted from `created`.
+  /// 1 s to the policy's maximum (86400 s), counted from `created`.
   std::chrono::seconds expires_in{kDefaultTicketLifetime};
   /// The public handle of the sign-in session the ticket dies with, 1-64 of `A-Za-z0-9_-`.
   /// Tickets for other platforms leave it out.
@@ -48,7 +48,8 @@ class CompactUserTicket {
   const NameNotes& notes() const noexcept { return notes_; }
 
  private:
-  friend Result<CompactUserTicket> mint_user_ticket(const KeyRing&, const RawUserTicket&);
+  friend Result<CompactUserTicket> mint_user_ticket(const KeyRing&, const RawUserTicket&,
+                                                    const Policy&);
   CompactUserTicket(std::string text, NameNotes notes) noexcept
       : text_(std::move(text)), notes_(notes) {}
 
@@ -57,9 +58,11 @@ class CompactUserTicket {
 };
 
 /// Mints a ticket in the canonical form, with the ring's minting secret of the application.
-/// @return kUnknownKey; kBadIdentity by the rules of the default policy; kBadLifetime below 1 s;
-///         kLifetimeTooLong above 86400 s; kBadCreated outside years 0000-9999; kBadSession.
-Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTicket& raw);
+/// @param policy  whose rules for identities and longest lifetime the ticket has to meet.
+/// @return kUnknownKey; kBadIdentity; kBadLifetime below 1 s; kLifetimeTooLong above the policy's
+///         maximum; kBadCreated outside years 0000-9999; kBadSession.
+Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTicket& raw,
+                                           const Policy& policy = Policy::default_policy());
 
 /// A ticket whose MAC held and that was valid at the instant it was verified.
 class VerifiedUserTicket {

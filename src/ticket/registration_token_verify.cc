@@ -121,7 +121,7 @@ RegistrationTokenVerifier::RegistrationTokenVerifier(std::shared_ptr<const KeyRi
 
 Result<VerifiedRegistrationToken> RegistrationTokenVerifier::verify(
     std::string_view compact, Instant now, const VerifyOptions& options) const {
-  if (compact.size() > std::min(policy_.max_ticket_bytes, kMaxTicketBytes)) {
+  if (compact.size() > std::min(policy_.max_ticket_bytes, kMaxTicketBytesOfAnyPolicy)) {
     return fail(ErrorCode::kTooLarge);
   }
   Parts parts;

@@ -137,4 +137,14 @@ char* write_timestamp(std::chrono::sys_seconds instant, char* out) noexcept {
   return out;
 }
 
+std::string timestamp_text(Timestamp timestamp) {
+  std::string text(kTimestampLength, '\0');
+  write_timestamp(std::chrono::sys_seconds{std::chrono::seconds{timestamp.seconds}}, text.data());
+  if (timestamp.nanoseconds == 0) return text;
+  std::string fraction(10, '.');
+  put_digits(fraction.data() + 1, static_cast<unsigned>(timestamp.nanoseconds), 9);
+  fraction.erase(fraction.find_last_not_of('0') + 1);
+  return text.insert(kTimestampLength - 1, fraction);
+}
+
 }  // namespace countersign

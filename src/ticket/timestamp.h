@@ -13,6 +13,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "countersign/replay_cache.h"
@@ -45,6 +46,10 @@ inline constexpr std::size_t kTimestampLength = 20;
 bool is_writable(std::chrono::sys_seconds instant) noexcept;
 /// Writes `YYYY-MM-DDThh:mm:ssZ`; returns the end. Precondition: is_writable(instant).
 char* write_timestamp(std::chrono::sys_seconds instant, char* out) noexcept;
+
+/// The instant as text with as many fraction digits as it needs, zone `Z`.
+/// Precondition: year 0 to 9999.
+std::string timestamp_text(Timestamp timestamp);
 
 }  // namespace countersign
 

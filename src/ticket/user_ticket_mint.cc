@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "countersign/user_ticket.h"
@@ -11,7 +12,6 @@
 namespace countersign {
 namespace {
 
-constexpr std::chrono::seconds kMaxMintedLifetime{86400};
 constexpr auto kBase64 = base64::Variant::kStandard;
 
 // The parts of the payload between the values.
@@ -31,14 +31,18 @@ static_assert(base64::encoded_size(kBase64, kMaxPayloadBytes) + 1 + 44 < kMaxTic
 
 }  // namespace
 
-Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTicket& raw) {
+Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTicket& raw,
+                                           const Policy& policy) {
   const KeyRingAccess::Entry* const application = KeyRingAccess::find(ring, raw.application_key);
   if (application == nullptr) return fail(ErrorCode::kUnknownKey);
-  if (Result<void> valid = validate_identity(raw.identity, UserNameRule::kUtf8); !valid) {
+  if (Result<void> valid =
+          validate_identity(raw.identity, policy.user_name_rule,
+                            std::min(policy.max_user_name_bytes, kMaxUserNameBytes));
+      !valid) {
     return valid.failure();
   }
   if (raw.expires_in < std::chrono::seconds{1}) return fail(ErrorCode::kBadLifetime);
-  if (raw.expires_in > kMaxMintedLifetime) return fail(ErrorCode::kLifetimeTooLong);
+  if (raw.expires_in > policy.max_ticket_lifetime) return fail(ErrorCode::kLifetimeTooLong);
   if (!is_writable(raw.created)) return fail(ErrorCode::kBadCreated);
   if (raw.session && !is_session_handle(*raw.session)) return fail(ErrorCode::kBadSession);
 

@@ -1,5 +1,6 @@
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 #include "countersign/user_ticket.h"
@@ -15,31 +16,39 @@ namespace {
 
 constexpr auto kBase64 = base64::Variant::kStandard;
 
-// The decoded halves of a ticket.
+// The decoded halves of a ticket, in memory of its own unless a policy allows uncommonly large
+// ones.
 struct Envelope {
-  std::array<char, base64::max_decoded_size(kMaxTicketBytes)> payload_buffer;
+  std::array<char, base64::max_decoded_size(kMaxTicketBytes)> buffer;
+  std::unique_ptr<char[]> large_buffer;
   std::string_view payload;
-  std::array<std::byte, base64::max_decoded_size(kMaxTicketBytes)> signature_buffer;
-  std::span<const std::byte> signature;
+  std::string_view signature;
 };
 
 // Steps 1 to 4 of the checklist: size, layout, base64, length of the signature.
 std::optional<ErrorCode> open_envelope(std::string_view compact, std::size_t max_bytes,
-                                       Envelope& envelope) noexcept {
-  if (compact.size() > std::min(max_bytes, kMaxTicketBytes)) return ErrorCode::kTooLarge;
+                                       Envelope& envelope) {
+  if (compact.size() > std::min(max_bytes, kMaxTicketBytesOfAnyPolicy)) return ErrorCode::kTooLarge;
   const std::size_t colon = compact.find(':');
   if (colon == std::string_view::npos || colon == 0 || colon + 1 == compact.size() ||
       compact.find(':', colon + 1) != std::string_view::npos) {
     return ErrorCode::kBadLayout;
   }
+  char* out = envelope.buffer.data();
+  if (compact.size() > kMaxTicketBytes) {
+    envelope.large_buffer = std::make_unique<char[]>(base64::max_decoded_size(compact.size()));
+    out = envelope.large_buffer.get();
+  }
+  // Both halves fit into one buffer: together they are shorter than the ticket's own bound.
   const std::optional<std::size_t> payload_size =
-      base64::decode(kBase64, compact.substr(0, colon), envelope.payload_buffer.data());
+      base64::decode(kBase64, compact.substr(0, colon), out);
+  if (!payload_size) return ErrorCode::kBadBase64;
   const std::optional<std::size_t> signature_size =
-      base64::decode(kBase64, compact.substr(colon + 1), envelope.signature_buffer.data());
-  if (!payload_size || !signature_size) return ErrorCode::kBadBase64;
+      base64::decode(kBase64, compact.substr(colon + 1), out + *payload_size);
+  if (!signature_size) return ErrorCode::kBadBase64;
   if (*signature_size != sizeof(Mac)) return ErrorCode::kBadSignatureLength;
-  envelope.payload = {envelope.payload_buffer.data(), *payload_size};
-  envelope.signature = std::span{envelope.signature_buffer}.first(*signature_size);
+  envelope.payload = {out, *payload_size};
+  envelope.signature = {out + *payload_size, *signature_size};
   return std::nullopt;
 }
 
@@ -203,7 +212,7 @@ Result<VerifiedUserTicket> UserTicketVerifier::verify(std::string_view compact, 
   const KeyRingAccess::Entry* const application =
       KeyRingAccess::find(*ring_, members.application_key->text);
   const bool authentic =
-      KeyRingAccess::verify(*ring_, application, envelope.signature,
+      KeyRingAccess::verify(*ring_, application, as_bytes_of(envelope.signature),
                             [&](const MacKey& key) { return key.sign(envelope.payload); });
   if (application == nullptr) return fail(ErrorCode::kUnknownKey);
   if (!authentic) return fail(ErrorCode::kBadSignature);
@@ -244,7 +253,7 @@ Result<VerifiedUserTicket> UserTicketVerifier::verify(std::string_view compact, 
   ticket.created_ = created->to_instant();
   ticket.expires_in_ = *lifetime;
   ticket.expires_at_ = expires.to_instant();
-  std::copy(envelope.signature.begin(), envelope.signature.end(), ticket.mac_.begin());
+  std::memcpy(ticket.mac_.data(), envelope.signature.data(), ticket.mac_.size());
   if (replay_ != nullptr) {
     switch (replay_->note(ticket.mac_, options.presenter, now,
                           expires.plus(policy_.clock_skew).to_instant())) {
