@@ -37,7 +37,7 @@ class Directory {
   Directory(storage::Store& store, const base::Clock& clock, base::Random& random,
             const PasswordHasher& hasher, const PasswordPolicy& policy, Throttle& throttle);
 
-  /// Makes an account. The address is owned if nobody owns it yet.
+  /// Makes an account.
   /// @param email_required  issuing mode `email` or `email_as_username`.
   /// @return the codes of read_new_account(), kNameTaken, kEmailRefused (the address is taken).
   Result<storage::Account> add(std::string_view user_name, std::string_view email,

@@ -87,9 +87,10 @@ class Throttle {
   /// Removes counters that no longer matter, at most `limit`; returns how many. Run now and then.
   Result<std::size_t> sweep(std::size_t limit);
 
- private:
+  /// The form in which counters, and the log, name what somebody typed: an HMAC.
   std::string hide(std::string_view name) const;
 
+ private:
   storage::ThrottleStore& store_;
   const base::Clock& clock_;
   base::SecretBytes key_;

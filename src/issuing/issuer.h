@@ -65,6 +65,7 @@ class Issuer {
   const IssuerOptions& options() const { return options_; }
 
  private:
+  Result<IssuedTicket> mint(const storage::SessionView& view);
   std::shared_ptr<const KeyRing> ring() const;
 
   mutable std::mutex mutex_;
