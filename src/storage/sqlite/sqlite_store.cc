@@ -1,6 +1,7 @@
 #include "storage/sqlite/sqlite_store.h"
 
 #include "storage/sqlite/accounts.h"
+#include "storage/sqlite/applications.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/instances.h"
 #include "storage/sqlite/known_devices.h"
@@ -22,6 +23,7 @@ class SqliteStore final : public Store {
         known_devices_(*database_),
         instances_(*database_),
         revocations_(*database_),
+        applications_(*database_),
         meta_(*database_) {}
 
   AccountStore& accounts() override { return accounts_; }
@@ -30,6 +32,7 @@ class SqliteStore final : public Store {
   KnownDeviceStore& known_devices() override { return known_devices_; }
   InstanceStore& instances() override { return instances_; }
   RevocationStore& revocations() override { return revocations_; }
+  ApplicationStore& applications() override { return applications_; }
   MetaStore& meta() override { return meta_; }
 
   Result<void> ping() override {
@@ -52,6 +55,7 @@ class SqliteStore final : public Store {
   SqliteKnownDevices known_devices_;
   SqliteInstances instances_;
   SqliteRevocations revocations_;
+  SqliteApplications applications_;
   SqliteMeta meta_;
 };
 
