@@ -1,0 +1,255 @@
+// countersign: the command line. It reads arguments and hands over; each command is a function of
+// its own in this room.
+#include <functional>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <signal.h>
+
+#include "cli/failure.h"
+#include "cli/operator_commands.h"
+#include "cli/serve_command.h"
+#include "cli/ticket_commands.h"
+#include "cli/user_commands.h"
+#include "cli/vectors_command.h"
+
+#ifndef COUNTERSIGN_VERSION
+#error "COUNTERSIGN_VERSION comes from CMake"
+#endif
+
+namespace countersign::cli {
+namespace {
+
+/// The exit status of the command that ran.
+using Command = std::function<int()>;
+
+void add_store_options(CLI::App& command, StoreOptions& options, bool json) {
+  command.add_option_function<std::string>(
+      "--config", [&options](const std::string& file) { options.config_file = file; },
+      "Settings file (TOML)");
+  command.add_option_function<std::string>(
+      "--data-dir",
+      [&options](const std::string& path) { options.overrides.emplace_back("data_dir", path); },
+      "Folder of the server's data (setting data_dir; default ./var)");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--set",
+          [&options](const std::vector<std::string>& pairs) {
+            for (const auto& pair : pairs) {
+              const auto equals = pair.find('=');
+              if (equals == std::string::npos) {
+                throw CLI::ValidationError("--set", "wants KEY=VALUE, not " + pair);
+              }
+              options.overrides.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+            }
+          },
+          "Any setting: KEY=VALUE (see `countersign config doc`)")
+      ->allow_extra_args(false);
+  if (json) command.add_flag("--json", options.json, "Print JSON");
+}
+
+void add_override(CLI::App& command, StoreOptions& options, const std::string& flag,
+                  const std::string& key, const std::string& help) {
+  command.add_option_function<std::string>(
+      flag,
+      [&options, key](const std::string& value) { options.overrides.emplace_back(key, value); },
+      help);
+}
+
+void add_ticket_commands(CLI::App& root, Command& chosen) {
+  auto* group = root.add_subcommand("ticket", "Issue, verify and inspect user tickets");
+  group->require_subcommand(1);
+
+  static TicketIssueOptions issue;
+  auto* command = group->add_subcommand("issue", "Print a ticket for an identity");
+  command->add_option("--app-key", issue.application_key, "Application key")->required();
+  command->add_option("--app-secret-file", issue.secret_file, "File with the base64 secret")
+      ->required();
+  command
+      ->add_option("--identity", issue.identity,
+                   "TYPE:ENDPOINT, type username, email or number; username:alice")
+      ->required();
+  command->add_option("--ttl", issue.ttl_seconds, "Lifetime in seconds (default 3600)");
+  command->add_option("--now", issue.now, "Time of minting, seconds since 1970 (default: now)");
+  command->callback(
+      [&chosen] { chosen = [] { return run_ticket_issue(issue, std::cout, std::cerr); }; });
+
+  static TicketVerifyOptions verify;
+  command = group->add_subcommand("verify", "Verify the ticket on standard input");
+  command->add_option("--app-key", verify.application_key, "Application key")->required();
+  command->add_option("--app-secret-file", verify.secret_file, "File with the base64 secret")
+      ->required();
+  command->add_option("--policy", verify.policy, "default or strict");
+  command->add_option("--now", verify.now, "Time of judging, seconds since 1970 (default: now)");
+  command->add_option("--expect", verify.expected_identity, "TYPE:ENDPOINT it must be for");
+  command->callback([&chosen] {
+    chosen = [] { return run_ticket_verify(verify, std::cin, std::cout, std::cerr); };
+  });
+
+  command = group->add_subcommand("inspect",
+                                  "Show what the ticket on standard input claims, "
+                                  "without verifying it");
+  command->callback(
+      [&chosen] { chosen = [] { return run_ticket_inspect(std::cin, std::cout, std::cerr); }; });
+
+  static std::string file;
+  command = root.add_subcommand("vectors", "Run a file of interop vectors");
+  command->add_option("FILE", file, "The file, as tests/interop/vectors/README.md describes it")
+      ->required();
+  command->callback([&chosen] { chosen = [] { return run_vectors(file, std::cout, std::cerr); }; });
+}
+
+void add_user_commands(CLI::App& root, Command& chosen) {
+  auto* group = root.add_subcommand("user", "Add, list, disable, sign out and unlock people");
+  group->require_subcommand(1);
+
+  static UserAddOptions add;
+  auto* command = group->add_subcommand("add",
+                                        "Add a person; the password is read from standard "
+                                        "input");
+  command->add_option("NAME", add.name, "User name")->required();
+  command->add_option("--email", add.email, "E-mail address");
+  add_store_options(*command, add.store, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_user_add(add, std::cin, std::cout, std::cerr); }; });
+
+  static StoreOptions list;
+  command = group->add_subcommand("list", "List everybody");
+  add_store_options(*command, list, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_user_list(list, std::cout, std::cerr); }; });
+
+  static UserActOptions act;
+  struct Act {
+    const char* name;
+    const char* help;
+    int (*run)();
+  };
+  static constexpr Act kActs[] = {
+      {"disable", "Disable a person: signed out everywhere, and no way in",
+       [] { return run_user_disable(act, true, std::cout, std::cerr); }},
+      {"enable", "Let a disabled person in again",
+       [] { return run_user_disable(act, false, std::cout, std::cerr); }},
+      {"sign-out", "Sign a person out everywhere: sessions, tickets and clients end within 2 s",
+       [] { return run_user_sign_out(act, std::cout, std::cerr); }},
+      {"unlock", "Forget a person's failed sign-ins",
+       [] { return run_user_unlock(act, std::cout, std::cerr); }},
+  };
+  for (const auto& row : kActs) {
+    command = group->add_subcommand(row.name, row.help);
+    command->add_option("NAME", act.name, "User name or e-mail address")->required();
+    add_store_options(*command, act.store, false);
+    command->callback([&chosen, run = row.run] { chosen = run; });
+  }
+}
+
+void add_application_commands(CLI::App& root, Command& chosen) {
+  auto* group = root.add_subcommand("app", "Applications and their secrets");
+  group->require_subcommand(1);
+  static StoreOptions store;
+  static std::string name;
+  static std::string key;
+  static std::string fingerprint;
+
+  auto* command = group->add_subcommand("create", "Make an application; prints its secret once");
+  command->add_option("NAME", name, "What people call it")->required();
+  add_store_options(*command, store, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_app_create(store, name, std::cout, std::cerr); }; });
+
+  command =
+      group->add_subcommand("list", "List applications and the fingerprints of their secrets");
+  add_store_options(*command, store, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_app_list(store, std::cout, std::cerr); }; });
+
+  command = group->add_subcommand("rotate-secret", "Make a new secret; the old one still verifies");
+  command->add_option("KEY", key, "Application key (default: the default application)");
+  add_store_options(*command, store, true);
+  command->callback([&chosen] {
+    chosen = [] { return run_app_rotate_secret(store, key, std::cout, std::cerr); };
+  });
+
+  command = group->add_subcommand("retire-secret", "End a secret that no longer mints");
+  command->add_option("FINGERPRINT", fingerprint, "As `app list` shows it")->required();
+  command->add_option("--app-key", key, "Application key (default: the default application)");
+  add_store_options(*command, store, false);
+  command->callback([&chosen] {
+    chosen = [] { return run_app_retire_secret(store, key, fingerprint, std::cout, std::cerr); };
+  });
+}
+
+void add_other_commands(CLI::App& root, Command& chosen) {
+  static StoreOptions store;
+
+  auto* command = root.add_subcommand("serve", "Serve: sign-in pages, tickets and the gateway");
+  add_store_options(*command, store, false);
+  add_override(*command, store, "--listen", "server.listen", "HOST:PORT (port 0: a free one)");
+  add_override(*command, store, "--tls-certificate", "server.tls_certificate",
+               "PEM certificate chain; serves TLS");
+  add_override(*command, store, "--tls-key", "server.tls_key", "PEM private key");
+  command->callback([&chosen] { chosen = [] { return run_serve(store, std::cout, std::cerr); }; });
+
+  auto* config = root.add_subcommand("config", "Check and document the settings");
+  config->require_subcommand(1);
+  command = config->add_subcommand("check", "Read all settings and say what is wrong");
+  add_store_options(*command, store, false);
+  command->callback(
+      [&chosen] { chosen = [] { return run_config_check(store, std::cout, std::cerr); }; });
+  static bool markdown = false;
+  command = config->add_subcommand("doc", "Print every setting with its meaning and default");
+  command->add_flag("--markdown", markdown, "As a page of Markdown");
+  command->callback([&chosen] { chosen = [] { return run_config_doc(markdown, std::cout); }; });
+
+  static bool list_only = false;
+  command = root.add_subcommand("migrate", "Bring the store's schema up to date");
+  command->add_flag("--list", list_only, "Only show which steps are applied and pending");
+  add_store_options(*command, store, false);
+  command->callback(
+      [&chosen] { chosen = [] { return run_migrate(store, list_only, std::cout, std::cerr); }; });
+
+  command = root.add_subcommand("dev-certificate",
+                                "Make a TLS certificate for this machine, for development");
+  add_store_options(*command, store, false);
+  command->callback(
+      [&chosen] { chosen = [] { return run_dev_certificate(store, std::cout, std::cerr); }; });
+}
+
+int run(int argc, char** argv) {
+  CLI::App root(
+      "Countersign: delegated security for calls and chat.\n"
+      "Your server signs a user ticket, the browser starts with it, the gateway verifies it.",
+      "countersign");
+  root.set_version_flag("--version", "countersign " COUNTERSIGN_VERSION);
+  root.require_subcommand(1);
+  root.footer(
+      "Example:\n"
+      "  countersign serve --data-dir ./var --listen localhost:8080\n"
+      "Every command explains itself: countersign ticket issue --help");
+  Command chosen;
+  add_other_commands(root, chosen);
+  add_ticket_commands(root, chosen);
+  add_user_commands(root, chosen);
+  add_application_commands(root, chosen);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return root.exit(error);  // --help, --version
+    std::cerr << "countersign: " << error.what() << " (see --help)\n";
+    return kExitUsage;
+  }
+  return chosen();
+}
+
+}  // namespace
+}  // namespace countersign::cli
+
+int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  try {
+    return countersign::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "countersign: " << error.what() << '\n';
+    return countersign::cli::kExitFailed;
+  }
+}
