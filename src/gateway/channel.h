@@ -9,9 +9,10 @@
 #include <string>
 #include <string_view>
 
+#include "countersign/codes.h"
+
 #include "base/clock.h"
 #include "base/executor.h"
-#include "countersign/codes.h"
 
 namespace countersign::gateway {
 

@@ -1,0 +1,79 @@
+// Actions: what the connection machine wants done. The driver carries them out in order and reports
+// the outcome of those that have one as an event.
+// Thread-safety: value types.
+#ifndef COUNTERSIGN_GATEWAY_ACTIONS_H_
+#define COUNTERSIGN_GATEWAY_ACTIONS_H_
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "countersign/codes.h"
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "storage/records.h"
+
+namespace countersign::gateway {
+
+/// Queue a frame.
+struct SendFrame {
+  std::string frame;
+};
+/// Close with a code of ours, or with WebSocket's 1000. Nothing follows.
+struct CloseWith {
+  CloseCode code;
+};
+struct CloseNormally {};
+/// Verify a ticket now; answer with on_ticket().
+struct VerifyTicket {
+  std::string ticket;
+  std::string device;  ///< as the client named it; may be empty
+};
+/// Tell the hub whose connection this is, so that revocations find it; answer with on_enrolled().
+/// Once enrolled it only brings the hub up to date.
+struct Enrol {};
+/// Revocations of this session concern the connection too, until the next Enrol.
+struct WatchSession {
+  base::SessionHandle session;
+};
+/// The client is in: older connections of the same device are replaced.
+struct Announce {};
+/// Forget the connection in the hub.
+struct Leave {};
+/// Store operations; answer with on_created(), on_found(), on_checked(), on_refreshed(),
+/// on_ended().
+struct CreateInstance {
+  storage::Instance instance;
+};
+struct FindInstance {
+  base::InstanceId id;
+};
+/// Is the instance still there, and what it was made from still live?
+struct CheckInstance {
+  storage::Instance instance;
+};
+struct RefreshInstance {
+  storage::Instance instance;  ///< with its new session, ticket time and expiry
+};
+/// End the instance. Without `answer` nobody waits for the outcome.
+struct EndInstance {
+  base::InstanceId id;
+  bool answer = true;
+};
+/// Something for the log and the metrics; `reason` is exact and stays on this host.
+struct Report {
+  enum class Event { kTicketRefused, kInstanceRefused, kConnectFailed, kRefreshFailed };
+  Event event;
+  ErrorCode reason;
+};
+
+using Action = std::variant<SendFrame, CloseWith, CloseNormally, VerifyTicket, Enrol, WatchSession,
+                            Announce, Leave, CreateInstance, FindInstance, CheckInstance,
+                            RefreshInstance, EndInstance, Report>;
+using Actions = std::vector<Action>;
+
+}  // namespace countersign::gateway
+
+#endif  // COUNTERSIGN_GATEWAY_ACTIONS_H_

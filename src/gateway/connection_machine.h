@@ -1,0 +1,187 @@
+// The connection machine: everything a gateway connection decides, as a pure state machine. It
+// takes an event and the present moment and returns actions; it knows no socket, no store, no
+// clock.
+//
+//     new ──connect──▶ connecting ──▶ live ⇄ expired ──25 s──▶ closing
+//      └─5 s─▶ closing     └─refused─▶ closing     (every phase may end in closing)
+//
+// The order inside `connecting` is what makes revocation airtight: the connection first enrols with
+// the hub and only then is the store asked whether session and instance are live. A revocation
+// committed before the question is seen by it; one committed afterwards finds the connection
+// enrolled.
+//
+// Every command gets exactly one reply, also if the connection is closed while it is being obeyed.
+// Thread-safety: none; a connection lives on one shard.
+// Source: docs/reference/protocol.md.
+#ifndef COUNTERSIGN_GATEWAY_CONNECTION_MACHINE_H_
+#define COUNTERSIGN_GATEWAY_CONNECTION_MACHINE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "countersign/result.h"
+
+#include "base/clock.h"
+#include "gateway/actions.h"
+#include "gateway/instance_keys.h"
+#include "gateway/membership.h"
+#include "gateway/token_bucket.h"
+#include "protocol/command.h"
+#include "protocol/server_messages.h"
+#include "storage/records.h"
+
+namespace countersign::gateway {
+
+/// The present, as an event sees it.
+struct Moment {
+  base::SteadyTime steady;  ///< for deadlines
+  base::SystemTime wall;    ///< for expiry; never runs backwards
+  bool fenced = false;      ///< revocations have not been heard lately: accept nobody
+};
+
+/// The numbers of the protocol. One object for all connections; outlives them.
+struct MachineConfig {
+  std::string node = "local";
+  protocol::Limits limits;
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds ping_interval{25'000};
+  std::chrono::milliseconds pong_timeout{10'000};
+  std::chrono::milliseconds expiry_grace{25'000};
+  std::chrono::milliseconds final_notice{60'000};       ///< second `expiring`, before the end
+  std::chrono::milliseconds operation_timeout{10'000};  ///< of one verify-and-store step
+  std::chrono::milliseconds retry_after{1'000};         ///< with temporary refusals
+  std::chrono::hours max_instance_life{24};
+  std::uint32_t max_refusals = 100;  ///< answers with 111 before the connection is closed
+};
+
+/// What a verified ticket says.
+struct TicketFacts {
+  std::string application_key;
+  Identity identity;
+  base::SystemTime created;
+  base::SystemTime expires;  ///< created + lifetime, without skew
+  std::optional<base::SessionHandle> session;
+};
+
+class ConnectionMachine {
+ public:
+  enum class Phase : std::uint8_t { kNew, kConnecting, kLive, kExpired, kClosing };
+
+  /// @param connection  names the connection in the reply and in logs.
+  /// @param spread      0 to 255: where in its interval the first ping falls, so that connections
+  ///                    made together do not ping together.
+  ConnectionMachine(const MachineConfig& config, const InstanceKeys& keys, std::uint64_t connection,
+                    std::uint8_t spread, Moment now);
+
+  // Events from the client.
+  Actions on_frame(std::string_view frame, Moment now);
+  Actions on_timer(Moment now);
+  /// The connection is gone.
+  Actions on_closed();
+
+  // Outcomes of actions. Late ones, for which nobody waits any more, change nothing.
+  /// @param fresh  the id of the instance, if the ticket is to make one.
+  Actions on_ticket(Result<TicketFacts> ticket, base::InstanceId fresh, Moment now);
+  /// kLimitExceeded if the user has too many connections.
+  Actions on_enrolled(Result<void> outcome, Moment now);
+  Actions on_created(Result<void> outcome, Moment now);
+  Actions on_found(Result<std::optional<storage::Instance>> found, Moment now);
+  Actions on_checked(Result<void> outcome, Moment now);
+  Actions on_refreshed(Result<void> outcome, Moment now);
+  Actions on_ended(Result<void> outcome, Moment now);
+
+  // Events from the hub.
+  Actions on_revoked(Moment now);
+  /// The same device has connected again, as the same instance or with a new one.
+  Actions on_replaced(bool same_instance, Moment now);
+  /// Close at `at`, telling the client when to come back. Who connects meanwhile is sent away.
+  Actions on_shutdown(base::SteadyTime at, std::chrono::milliseconds retry_after, Moment now);
+  /// Revocations may have been missed: close, so that the client comes back through the checks.
+  Actions on_recheck(Moment now);
+
+  /// When on_timer() is next due; nullopt once closing.
+  std::optional<base::SteadyTime> next_deadline() const;
+  Phase phase() const { return phase_; }
+  /// Whose connection it is; empty before the credential was accepted.
+  const Membership& membership() const { return membership_; }
+  std::uint64_t connection() const { return connection_; }
+  /// Sixteen hexadecimal digits.
+  std::string connection_name() const;
+
+ private:
+  enum class Step : std::uint8_t {
+    kVerifyConnect,
+    kFind,
+    kEnrolNew,
+    kEnrolKnown,
+    kCreate,
+    kCheck,
+    kVerifyRefresh,
+    kRefresh,
+    kEnd
+  };
+  // The one command that waits for an outcome. Idle connections have none.
+  struct Pending {
+    std::uint32_t id = 0;
+    Step step = Step::kVerifyConnect;
+    base::SteadyTime deadline;
+    storage::Instance instance;      // about to be made, resumed or refreshed
+    std::string device;              // as the client named it
+    std::string secret;              // as the client showed it
+    bool watching = false;           // the hub also knows the new session
+    std::uint32_t terminate_id = 0;  // a `terminate` that waits for this command to end
+  };
+
+  void obey(protocol::Command& command, Moment now, Actions& out);
+  void obey_connect(std::uint32_t id, protocol::Connect& connect, Moment now, Actions& out);
+  void obey_refresh(std::uint32_t id, protocol::Refresh& refresh, Moment now, Actions& out);
+  void obey_terminate(std::uint32_t id, Moment now, Actions& out);
+  bool admit(const protocol::ClientMessage& message, Moment now, Actions& out);
+
+  void ticket_for_connect(Result<TicketFacts>& ticket, base::InstanceId fresh, Moment now,
+                          Actions& out);
+  void ticket_for_refresh(Result<TicketFacts>& ticket, Moment now, Actions& out);
+  void enter(bool from_ticket, Moment now, Actions& out);
+  void connect_failed(ErrorCode reason, Moment now, Actions& out);
+  void refresh_failed(ErrorCode reason, Moment now, Actions& out);
+  void finish_deferred(std::uint32_t terminate_id, Moment now, Actions& out);
+  void end_instance(std::uint32_t id, Moment now, Actions& out);
+
+  void expire_if_due(Moment now);
+  void plan_notice(base::SystemTime after, Moment now);
+  void watch_wall(Moment now, Actions& out);
+  void keep_alive(Moment now, Actions& out);
+  base::SystemTime capped_expiry(base::SystemTime expires, Moment now) const;
+
+  bool waits_for(Step step) const { return pending_ && pending_->step == step; }
+  void begin(std::uint32_t id, Step step, Moment now);
+  void reply_error(std::uint32_t id, ErrorCode code, Actions& out) const;
+  void close(CloseCode code, Actions& out, std::chrono::milliseconds retry_after = {});
+  bool closing() const { return phase_ == Phase::kClosing; }
+
+  const MachineConfig& config_;
+  const InstanceKeys& keys_;
+  const std::uint64_t connection_;
+  std::unique_ptr<Pending> pending_;
+  Membership membership_;
+  TokenBucket bucket_;
+  base::SteadyTime phase_deadline_;  // of kNew and kExpired
+  base::SteadyTime next_ping_;
+  base::SteadyTime pong_deadline_ = base::SteadyTime::max();
+  base::SteadyTime wall_check_ = base::SteadyTime::max();
+  base::SteadyTime shutdown_at_ = base::SteadyTime::max();
+  base::SystemTime next_notice_ = base::SystemTime::max();
+  std::chrono::duration<std::uint32_t, std::milli> shutdown_retry_{0};
+  std::uint32_t last_id_ = 0;
+  std::uint32_t refusals_ = 0;
+  Phase phase_ = Phase::kNew;
+  const std::uint8_t spread_;
+};
+
+}  // namespace countersign::gateway
+
+#endif  // COUNTERSIGN_GATEWAY_CONNECTION_MACHINE_H_

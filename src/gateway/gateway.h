@@ -1,0 +1,117 @@
+// The gateway: turns user tickets into instances and keeps their connections. Everything that the
+// program needs of this room is here; the front door asks it for a handler for each connection.
+//
+// Order of life: construct; start() (hears of revocations from then on); the server accepts and
+// calls open(); hub().shut_down() when draining; stop() the server and the workers; stop();
+// destroy. Thread-safety: open() on the shard of the connection; start() and stop() from one
+// thread. Source: docs/reference/protocol.md.
+#ifndef COUNTERSIGN_GATEWAY_GATEWAY_H_
+#define COUNTERSIGN_GATEWAY_GATEWAY_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "countersign/policy.h"
+#include "countersign/result.h"
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/worker_pool.h"
+#include "gateway/channel.h"
+#include "gateway/connection_machine.h"
+#include "gateway/gateway_connection.h"
+#include "gateway/hub.h"
+#include "gateway/instance_desk.h"
+#include "gateway/instance_keys.h"
+#include "gateway/revocation_poller.h"
+#include "gateway/ticket_desk.h"
+#include "storage/store.h"
+
+namespace countersign::gateway {
+
+struct GatewayOptions {
+  MachineConfig machine;
+  std::size_t shards = 1;
+  std::size_t max_instances_per_user = 200;
+  SessionLimits sessions;
+  /// Tickets remembered so that another device cannot use them again; 0: off.
+  std::size_t replay_capacity = 0;
+  PollerOptions poller;
+  /// How often sessions of connected clients are touched, and old rows are removed.
+  std::chrono::seconds housekeeping_interval{180};
+  /// How long rows of the revocation log stay, for nodes that are cut off.
+  std::chrono::hours revocation_retention{24};
+};
+
+class Gateway {
+ public:
+  /// References must outlive the gateway.
+  /// @param workers  for store operations.
+  /// @param clock    its wall time must never run backwards (base::MonotonicWallClock).
+  Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool& workers,
+          const base::Clock& clock, base::Random& random, base::Metrics& metrics,
+          KeyRingProvider ring, Policy policy, InstanceKeys keys);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Notes where the revocation log ends and starts the thread that follows it. Until then every
+  /// `connect` is answered with 113. kStoreFailed.
+  Result<void> start();
+  /// Ends that thread. Idempotent.
+  void stop();
+
+  /// The handler of a new connection on shard `shard`.
+  /// @param address  the client's, for the log.
+  std::unique_ptr<ChannelHandler> open(std::string address, std::size_t shard);
+
+  Hub& hub() { return hub_; }
+  RevocationPoller& poller() { return poller_; }
+  /// Hears of revocations as recently as it must. For /readyz.
+  bool fenced() const { return poller_.fenced(clock_.steady()); }
+
+  /// Touches sessions of connected clients and removes what has expired. The thread of start()
+  /// calls it; tests may. The work itself runs on the workers.
+  void housekeep();
+
+ private:
+  // The program's worker pool under the gateway's word for it.
+  class Workers final : public TaskQueue {
+   public:
+    explicit Workers(base::WorkerPool& pool) : pool_(pool) {}
+    bool try_submit(std::function<void()> task) override {
+      return pool_.try_submit(std::move(task));
+    }
+
+   private:
+    base::WorkerPool& pool_;
+  };
+
+  void follow();
+
+  const GatewayOptions options_;
+  storage::Store& store_;
+  const base::Clock& clock_;
+  const InstanceKeys keys_;
+  const TicketDesk tickets_;
+  InstanceDesk instances_;
+  RevocationPoller poller_;
+  Hub hub_;
+  Workers tasks_;
+  base::Gauge& fenced_gauge_;
+  const ConnectionContext context_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace countersign::gateway
+
+#endif  // COUNTERSIGN_GATEWAY_GATEWAY_H_

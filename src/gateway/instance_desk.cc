@@ -1,0 +1,72 @@
+#include "gateway/instance_desk.h"
+
+#include <utility>
+
+namespace countersign::gateway {
+
+bool session_is_live(const storage::SessionView& view, const SessionLimits& limits,
+                     base::SystemTime now) {
+  const storage::SignInSession& session = view.session;
+  return !view.account.disabled && session.epoch >= view.account.epoch &&
+         now - session.last_seen < limits.idle && now - session.created < limits.absolute;
+}
+
+Result<void> InstanceDesk::check_session(const std::optional<base::SessionHandle>& session,
+                                         base::SystemTime now) {
+  if (!session) return {};
+  const auto view = store_.sessions().find_session_by_handle(*session);
+  if (!view) return view.failure();
+  if (!*view || !session_is_live(**view, options_.sessions, now)) {
+    return fail(ErrorCode::kRevoked, "the session is not live");
+  }
+  if (now - (*view)->session.last_seen >= options_.sessions.touch_every) {
+    return store_.sessions().touch_sessions({&*session, 1}, now);
+  }
+  return {};
+}
+
+Result<void> InstanceDesk::create(const storage::Instance& instance, base::SystemTime now) {
+  if (auto live = check_session(instance.session, now); !live) return live;
+  if (options_.resume_existing) {
+    auto resumed = store_.instances().refresh_instance(instance.id, instance.session,
+                                                       instance.ticket_created, instance.expires);
+    if (resumed || resumed.code() != ErrorCode::kAbsent) return resumed;
+  }
+  return store_.instances().create_instance(instance, options_.max_instances_per_user);
+}
+
+Result<std::optional<storage::Instance>> InstanceDesk::find(const base::InstanceId& id) {
+  return store_.instances().find_instance(id);
+}
+
+Result<void> InstanceDesk::check(const storage::Instance& instance, base::SystemTime now) {
+  const auto found = store_.instances().find_instance(instance.id);
+  if (!found) return found.failure();
+  if (!*found) return fail(ErrorCode::kAbsent, "the instance has ended");
+  const auto watermark =
+      store_.revocations().watermark((*found)->application_key, (*found)->identity);
+  if (!watermark) return watermark.failure();
+  if (!(*found)->session && (*found)->ticket_created <= *watermark) {
+    return fail(ErrorCode::kRevoked, "the ticket is older than the watermark");
+  }
+  return check_session((*found)->session, now);
+}
+
+Result<void> InstanceDesk::refresh(const storage::Instance& instance, base::SystemTime now) {
+  if (auto live = check_session(instance.session, now); !live) return live;
+  return store_.instances().refresh_instance(instance.id, instance.session, instance.ticket_created,
+                                             instance.expires);
+}
+
+Result<void> InstanceDesk::end(const base::InstanceId& id) {
+  const auto ended = store_.instances().end_instance(id);
+  if (!ended) return ended.failure();
+  return {};
+}
+
+Result<void> InstanceDesk::touch(const std::vector<base::SessionHandle>& sessions,
+                                 base::SystemTime now) {
+  return store_.sessions().touch_sessions(sessions, now);
+}
+
+}  // namespace countersign::gateway
