@@ -161,10 +161,10 @@ TEST_F(CoreTest, ChangesOfAnotherProcessArriveWithTheGeneration) {
   const auto server = open(Core::Purpose::kServe);
   const auto command = open();
   ASSERT_TRUE(server.ok() && command.ok());
-  EXPECT_EQ((*server)->applications().refresh(), Result<bool>(false));
+  EXPECT_FALSE((*server)->applications().refresh().value());
   const auto made = (*command)->applications().create("second", (*command)->clock().now());
   ASSERT_TRUE(made.ok()) << made.error().detail;
-  EXPECT_EQ((*server)->applications().refresh(), Result<bool>(true));
+  EXPECT_TRUE((*server)->applications().refresh().value());
   EXPECT_TRUE((*server)->applications().ring()->contains(made->application_key));
   const auto all = (*server)->applications().list();
   ASSERT_TRUE(all.ok());
