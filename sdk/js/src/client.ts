@@ -175,18 +175,16 @@ export class Client {
 
   /** Settles the device, then tells the machine which credential to begin with. */
   async #prepare(given: Given, run: number): Promise<void> {
-    const wanted = given.kind === "session" ? given.session : null;
-    const device = await this.#tab.settleDevice(wanted?.device);
+    const resume = given.kind === "session" ? given.session : given.kind === "nothing" ? this.#tab.current : null;
+    const device = await this.#tab.settleDevice(resume?.device);
     if (run !== this.#run) return;
     if (given.kind === "ticket") {
       this.#prepared({ kind: "ticket", ticket: given.ticket }, false);
-    } else if (wanted === null) {
-      const current = this.#tab.current;
-      const session = current ?? this.#tab.restore();
-      this.#prepared(session, current === null);
-    } else if (wanted.device === device) {
-      this.#tab.use(wanted);
-      this.#prepared(wanted, true);
+    } else if (resume === null) {
+      this.#prepared(this.#tab.restore(), true);
+    } else if (resume.device === device) {
+      this.#tab.use(resume);
+      this.#prepared(resume, given.kind === "session");
     } else {
       this.#onSessionInUse();
     }
@@ -458,8 +456,9 @@ export class Client {
         : new CountersignError(end.code, end.reason, { temporary: false }),
     );
     this.#ready = null;
+    if (end?.kind === "replaced") this.#tab.abandonDevice();
+    else this.#tab.release();
     if (end === undefined) return;
-    if (end.kind === "replaced") void this.#tab.abandonDevice();
     if (end.kind !== "refused" || credentialFaults.has(end.code)) this.#tab.forget();
   }
 

@@ -28,6 +28,8 @@ export class TabSession {
   #session: Session | null = null;
   #deviceId = "";
   #claim: Promise<DeviceClaim> | null = null;
+  /** The id that was last given back. */
+  #released: Promise<string | null> = Promise.resolve(null);
 
   /** @param gateway  sessions of another gateway are left alone. */
   constructor(environment: Environment, gateway: string, options: TabOptions) {
@@ -80,16 +82,11 @@ export class TabSession {
    */
   async settleDevice(wanted: string | undefined): Promise<string> {
     if (this.#options.device !== undefined) return (this.#deviceId = this.#options.device);
-    if (this.#claim !== null && wanted !== undefined) {
-      const held = await this.#claim;
-      if (held.id !== wanted) {
-        held.release();
-        this.#claim = null;
-      }
-    }
-    this.#claim ??= claimDevice(this.#environment, wanted);
-    this.#deviceId = (await this.#claim).id;
-    return this.#deviceId;
+    // An id that is just being given back is worth waiting for: it is this tab's own.
+    this.#claim ??= this.#released.then(() => claimDevice(this.#environment, wanted));
+    const { id } = await this.#claim;
+    this.#deviceId = id;
+    return id;
   }
 
   /** Takes up the session the tab stored before a reload, if it fits the person. */
@@ -131,21 +128,31 @@ export class TabSession {
     if (this.#deviceId !== "") clearSessions(this.#environment.storage, this.#deviceId);
   }
 
-  /** Forgets everything and lets others have the device id; the tab's next client finds the id again. */
-  async leave(): Promise<void> {
-    const claim = this.#claim;
-    this.#claim = null;
-    this.forget();
-    if (claim === null) return;
-    const held = await claim;
-    clearSessions(this.#environment.storage, held.id);
-    held.release();
+  /** Lets other clients have the device id while this one is stopped; it asks for it again. */
+  release(): void {
+    this.#letGo((held) => held.release());
   }
 
   /** Another tab lives under this id: after a reload this one must not push it out in turn. */
-  async abandonDevice(): Promise<void> {
+  abandonDevice(): void {
+    this.#letGo((held) => held.forget());
+  }
+
+  /** Forgets everything; settles when a device id that was still being claimed is free as well. */
+  async leave(): Promise<void> {
+    this.release();
+    this.forget();
+    const id = await this.#released;
+    if (id !== null) clearSessions(this.#environment.storage, id);
+  }
+
+  #letGo(how: (held: DeviceClaim) => void): void {
     const claim = this.#claim;
+    if (claim === null) return;
     this.#claim = null;
-    (await claim)?.forget();
+    this.#released = claim.then((held) => {
+      how(held);
+      return held.id;
+    });
   }
 }

@@ -1,0 +1,165 @@
+/**
+ * A browser in the test's own process: tabs with session storage, Web Locks and broadcast channels that
+ * the tabs of one browser share, reloads, duplicated tabs, and a page that wakes up.
+ */
+import type { Broadcast, Environment, KeyValueStore, LockKeeper } from "../src/environment.js";
+import type { FakeServer } from "./fake_server.js";
+
+export class FakeStorage implements KeyValueStore {
+  readonly entries: Map<string, string>;
+  constructor(entries: Iterable<readonly [string, string]> = []) {
+    this.entries = new Map(entries);
+  }
+  get length(): number {
+    return this.entries.size;
+  }
+  key(index: number): string | null {
+    return [...this.entries.keys()][index] ?? null;
+  }
+  getItem(key: string): string | null {
+    return this.entries.get(key) ?? null;
+  }
+  setItem(key: string, value: string): void {
+    this.entries.set(key, value);
+  }
+  removeItem(key: string): void {
+    this.entries.delete(key);
+  }
+}
+
+/** Exclusive locks with a queue, as `navigator.locks` has them. */
+export class FakeLocks {
+  readonly #holders = new Map<string, object>();
+  readonly #queues = new Map<string, (() => void)[]>();
+
+  keeperOf(page: object): LockKeeper {
+    return {
+      request: async (name, { signal }, held) => {
+        while (this.#holders.has(name)) {
+          await new Promise<void>((next, abort) => {
+            const queue = this.#queues.get(name) ?? [];
+            this.#queues.set(name, [...queue, next]);
+            signal.addEventListener("abort", () => abort(new DOMException("aborted", "AbortError")));
+          });
+        }
+        this.#holders.set(name, page);
+        await held();
+        if (this.#holders.get(name) === page) this.#free(name);
+      },
+    };
+  }
+
+  /** A page is gone, and its locks with it. */
+  dropPage(page: object): void {
+    for (const [name, holder] of [...this.#holders]) {
+      if (holder === page) this.#free(name);
+    }
+  }
+
+  #free(name: string): void {
+    this.#holders.delete(name);
+    const waiting = this.#queues.get(name) ?? [];
+    this.#queues.delete(name);
+    waiting.forEach((next) => next());
+  }
+}
+
+class Channels {
+  readonly all = new Set<Broadcast>();
+
+  open(): Broadcast {
+    const { all } = this;
+    const channel: Broadcast = {
+      onmessage: null,
+      postMessage(message) {
+        const data: unknown = structuredClone(message);
+        for (const other of [...all]) if (other !== channel) setTimeout(() => other.onmessage?.({ data }), 1);
+      },
+      close() {
+        all.delete(channel);
+      },
+    };
+    all.add(channel);
+    return channel;
+  }
+}
+
+export interface TabFeatures {
+  readonly locks?: boolean;
+  readonly broadcast?: boolean;
+  readonly storage?: boolean;
+  readonly pageOrigin?: string;
+}
+
+/** One tab. Its environment is that of the page it shows at present. */
+export class FakeTab {
+  environment: Environment;
+  readonly #wakers = new Set<() => void>();
+
+  constructor(
+    readonly browser: FakeBrowser,
+    readonly storage: FakeStorage,
+    readonly features: TabFeatures,
+  ) {
+    this.environment = this.#load();
+  }
+
+  /** The page goes, with its sockets, locks and listeners; the tab shows it anew. */
+  reload(): void {
+    this.browser.locks.dropPage(this.environment);
+    this.#wakers.clear();
+    this.environment = this.#load();
+  }
+
+  /** What `window.open` and "duplicate tab" do: a new tab with a copy of the session storage. */
+  duplicate(): FakeTab {
+    return new FakeTab(this.browser, new FakeStorage(this.storage.entries), this.features);
+  }
+
+  /** Online again, shown again, or back from the cache. */
+  wake(): void {
+    for (const wake of [...this.#wakers]) wake();
+  }
+
+  get wakers(): number {
+    return this.#wakers.size;
+  }
+
+  #load(): Environment {
+    const { browser, features } = this;
+    let counter = 0;
+    const page = {
+      openTransport: browser.server.openTransport,
+      fetch: ((url: string, init: RequestInit) => browser.fetch(url, init)) as typeof fetch,
+      storage: features.storage === false ? null : this.storage,
+      openBroadcast: features.broadcast === false ? null : () => browser.channels.open(),
+      now: () => Date.now(),
+      random: () => browser.random(),
+      randomBytes: (count: number) => Uint8Array.from({ length: count }, () => ++counter + ++browser.randomCounter),
+      pageOrigin: features.pageOrigin ?? "https://chat.example",
+      onWake: (wake: () => void) => {
+        this.#wakers.add(wake);
+        return () => void this.#wakers.delete(wake);
+      },
+      heldSlots: new Set<number>(),
+    };
+    // The page object itself stands for the page as holder of locks.
+    return Object.assign(page, {
+      locks: features.locks === false ? null : browser.locks.keeperOf(page),
+    }) as Environment;
+  }
+}
+
+export class FakeBrowser {
+  readonly locks = new FakeLocks();
+  readonly channels = new Channels();
+  randomCounter = 0;
+  random = (): number => 0.5;
+  fetch: (url: string, init: RequestInit) => Promise<Response> = () => Promise.reject(new TypeError("no network"));
+
+  constructor(readonly server: FakeServer) {}
+
+  openTab(features: TabFeatures = {}): FakeTab {
+    return new FakeTab(this, new FakeStorage(), features);
+  }
+}
