@@ -1,0 +1,164 @@
+#include "web/account_pages.h"
+
+#include <utility>
+
+#include "web/answers.h"
+#include "web/cookies.h"
+#include "web/refusal.h"
+#include "web/sign_in_pages.h"
+
+namespace countersign::web {
+namespace {
+
+/// How long a password that was given counts as given just now.
+constexpr std::chrono::minutes kFreshFor{15};
+
+}  // namespace
+
+bool AccountPages::is_fresh(const storage::SignInSession& session) const {
+  return site_.clock.now() - session.authenticated <= kFreshFor;
+}
+
+net::Response AccountPages::show_client(const Call& call) const {
+  const storage::Account& account = call.session->account;
+  const issuing::IssuerOptions& issuing = site_.issuer.options();
+  const Result<Identity> identity = issuing::identity_of(account, issuing.identity);
+  ClientView view;
+  view.user_name = identity.ok() ? identity->endpoint : account.user_name;
+  view.application_key = issuing.application_key;
+  view.tokens.session_cookie = call.session_cookie;
+  return html(200, pages_.client(view));
+}
+
+net::Awaitable<net::Response> AccountPages::show_account(const Call& call) const {
+  co_return co_await account_page(call, 200, std::nullopt, {}, call.session_cookie);
+}
+
+net::Awaitable<net::Response> AccountPages::account_page(const Call& call, int status,
+                                                         std::optional<ErrorCode> shown,
+                                                         std::string_view notice,
+                                                         std::string_view cookie) const {
+  auto list = [&site = site_, session = call.session] {
+    return site.sessions.list(session->account);
+  };
+  Result<std::vector<storage::SignInSession>> sessions =
+      co_await net::offload(call.shard, site_.workers, std::move(list));
+  if (!sessions) co_return refusal(pages_, call.request, &call.route, sessions.code());
+  AccountView view;
+  view.notice = notice;
+  view.problem = shown;
+  view.account = &call.session->account;
+  view.current = &call.session->session;
+  view.sessions = *std::move(sessions);
+  view.fresh = is_fresh(call.session->session);
+  view.minimum_length = site_.password_policy.minimum_length();
+  view.tokens.session_cookie = cookie;
+  co_return html(status, pages_.account(view));
+}
+
+net::Awaitable<net::Response> AccountPages::refuse(const Call& call, ErrorCode code) const {
+  net::Response plain = problem(code, call.request.id);
+  if (!reads_pages(call.request, &call.route)) co_return plain;
+  const int status = code == ErrorCode::kCredentials ? 422 : plain.status;
+  net::Response page = co_await account_page(call, status, code, {}, call.session_cookie);
+  if (status == 503) page.set("Retry-After", "1");
+  co_return page;
+}
+
+net::Awaitable<net::Response> AccountPages::change_password(Call& call) const {
+  if (!call.fields.has("current_password") || !call.fields.has("new_password")) {
+    co_return co_await refuse(call, ErrorCode::kBadRequest);
+  }
+  accounts::PasswordChangeRequest change;
+  change.account = call.session->account;
+  change.session = call.session->session.handle;
+  change.current_password = call.fields.secret("current_password");
+  change.new_password = call.fields.secret("new_password");
+  change.prefix = client_prefix(call.request, site_.options.throttle_ipv4_bits);
+  change.request_id = call.request.id;
+  Result<accounts::PasswordChangeDraft> draft = site_.password_change.admit(std::move(change));
+  if (!draft) co_return co_await refuse(call, draft.code());
+
+  struct Changed {
+    std::string session_cookie;
+    std::optional<std::string> device_cookie;
+  };
+  auto renew = [&site = site_,
+                view = call.session](accounts::Authenticated person) -> Result<Changed> {
+    site.sessions.forget_cached();
+    Result<std::string> id = site.sessions.renew(*view);
+    if (!id) return id.failure();
+    return Changed{*std::move(id), std::move(person.device_cookie)};
+  };
+  const Result<Changed> changed = co_await run_steps<Changed>(
+      site_, call.shard, site_.password_change, *std::move(draft), std::move(renew));
+  co_await wait_for_floor(site_, call.shard, site_.sign_in_floor, call.began);
+  if (!changed) co_return co_await refuse(call, changed.code());
+  net::Response response = see_other("/users/account");
+  give_cookie(site_, response, Cookie::kSession, changed->session_cookie);
+  if (changed->device_cookie) {
+    give_cookie(site_, response, Cookie::kDevice, *changed->device_cookie);
+  }
+  co_return response;
+}
+
+net::Awaitable<Result<std::string>> AccountPages::prove(Call& call) const {
+  accounts::SignInRequest typed;
+  typed.name = call.session->account.user_name;
+  typed.password = call.fields.secret("password");
+  typed.prefix = client_prefix(call.request, site_.options.throttle_ipv4_bits);
+  typed.device_cookie =
+      read_cookie(call.request, Cookie::kDevice, site_.origin.facts().secure_cookies);
+  typed.wants_device = false;
+  typed.request_id = call.request.id;
+  Result<accounts::SignInAttempt> attempt = site_.sign_in.admit(std::move(typed));
+  if (!attempt) co_return attempt.failure();
+  auto renew = [&site = site_,
+                view = call.session](accounts::Authenticated person) -> Result<std::string> {
+    if (person.account.id != view->account.id) return fail(ErrorCode::kCredentials);
+    return site.sessions.renew(*view);
+  };
+  Result<std::string> cookie = co_await run_steps<std::string>(
+      site_, call.shard, site_.sign_in, *std::move(attempt), std::move(renew));
+  co_await wait_for_floor(site_, call.shard, site_.sign_in_floor, call.began);
+  co_return cookie;
+}
+
+net::Awaitable<net::Response> AccountPages::end_session(Call& call) const {
+  std::optional<std::string> renewed;
+  if (!is_fresh(call.session->session)) {
+    Result<std::string> proof = co_await prove(call);
+    if (!proof) co_return co_await refuse(call, proof.code());
+    renewed = *std::move(proof);
+  }
+  auto end = [&site = site_, account = call.session->account.id,
+              handle = base::SessionHandle(std::string(call.parameter))] {
+    return site.sessions.end_own(account, handle);
+  };
+  const Result<void> ended = co_await net::offload(call.shard, site_.workers, std::move(end));
+  // Absent: it has ended already, which is what was wanted.
+  if (!ended && ended.code() != ErrorCode::kAbsent) {
+    co_return co_await refuse(call, ended.code());
+  }
+  net::Response response = see_other("/users/account");
+  if (renewed) give_cookie(site_, response, Cookie::kSession, *renewed);
+  co_return response;
+}
+
+net::Awaitable<net::Response> AccountPages::sign_out_everywhere(Call& call) const {
+  auto sign_out = [&site = site_, view = call.session]() -> Result<std::size_t> {
+    const std::vector<std::string> applications = {site.issuer.options().application_key};
+    Result<std::size_t> ended =
+        site.directory.sign_out(view->account.user_name, applications, "sign_out_everywhere");
+    site.sessions.forget_cached();
+    return ended;
+  };
+  const Result<std::size_t> ended =
+      co_await net::offload(call.shard, site_.workers, std::move(sign_out));
+  if (!ended) co_return co_await refuse(call, ended.code());
+  net::Response response = see_other("/users/sign_in");
+  forget_session(site_, response);
+  co_return response;
+}
+
+}  // namespace countersign::web

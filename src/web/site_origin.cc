@@ -1,0 +1,90 @@
+#include "web/site_origin.h"
+
+#include <utility>
+
+#include "config/settings.h"
+#include "net/address.h"
+
+namespace countersign::web {
+namespace {
+
+/// The host of an origin, without port and brackets.
+std::string_view host_of(std::string_view origin) {
+  std::string_view rest = origin.substr(origin.find("://") + 3);
+  if (rest.starts_with('[')) return rest.substr(1, rest.find(']') - 1);
+  return rest.substr(0, rest.find(':'));
+}
+
+bool is_localhost(std::string_view host) {
+  return host == "localhost" || host.ends_with(".localhost");
+}
+
+std::string page_policy(const std::string& websocket_origin) {
+  // 'self' covers the WebSocket in today's browsers; naming it serves the older ones.
+  return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "
+         "'self' " +
+         websocket_origin +
+         "; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
+}
+
+}  // namespace
+
+SiteOrigin::SiteOrigin(std::vector<std::string> allowed, bool insecure_cookies,
+                       bool development_certificate)
+    : allowed_(std::move(allowed)),
+      insecure_cookies_(insecure_cookies),
+      development_certificate_(development_certificate) {}
+
+Result<std::unique_ptr<SiteOrigin>> SiteOrigin::create(
+    std::string_view public_url, const std::vector<std::string>& allowed_origins,
+    bool insecure_cookies, bool development_certificate) {
+  std::vector<std::string> allowed;
+  for (const std::string& text : allowed_origins) {
+    std::optional<std::string> origin = config::parse_origin(text);
+    if (!origin) {
+      return fail(ErrorCode::kBadSetting, "server.allowed_origins: not an origin: " + text);
+    }
+    allowed.push_back(*std::move(origin));
+  }
+  std::unique_ptr<SiteOrigin> site(
+      new SiteOrigin(std::move(allowed), insecure_cookies, development_certificate));
+  const Result<void> set =
+      site->set_public_url(public_url.empty() ? std::string_view("http://localhost") : public_url);
+  if (!set) return set.failure();
+  return site;
+}
+
+Result<void> SiteOrigin::set_public_url(std::string_view public_url) {
+  const std::optional<std::string> origin = config::parse_origin(public_url);
+  if (!origin) {
+    return fail(ErrorCode::kBadSetting,
+                "server.public_url: not http(s)://HOST[:PORT]: " + std::string(public_url));
+  }
+  auto facts = std::make_unique<Facts>();
+  facts->origin = *origin;
+  facts->https = origin->starts_with("https://");
+  facts->websocket_origin = (facts->https ? "wss" : "ws") + origin->substr(facts->https ? 5 : 4);
+  const std::string_view host = host_of(*origin);
+  const Result<net::IpAddress> address = net::IpAddress::parse(host);
+  const bool loopback = is_localhost(host) || (address.ok() && address->is_loopback());
+  facts->hsts = facts->https && !is_localhost(host) && !address.ok() && !development_certificate_;
+  const bool plain_network = !facts->https && !loopback;
+  facts->secure_cookies = !(plain_network && insecure_cookies_);
+  facts->cookies_work = !plain_network || insecure_cookies_;
+  if (!facts->secure_cookies) facts->referrer_policy = "same-origin";
+  facts->page_policy = page_policy(facts->websocket_origin);
+
+  const std::lock_guard lock(mutex_);
+  all_.push_back(std::move(facts));
+  current_.store(all_.back().get(), std::memory_order_release);
+  return {};
+}
+
+std::string_view SiteOrigin::listed(std::string_view origin) const {
+  for (const std::string& allowed : allowed_) {
+    if (allowed == origin) return allowed;
+  }
+  return {};
+}
+
+}  // namespace countersign::web
