@@ -124,6 +124,9 @@ class UserTicketVerifier {
   const Policy& policy() const noexcept { return policy_; }
 
  private:
+  std::optional<ErrorCode> check(std::string_view compact, Instant now,
+                                 const VerifyOptions& options, VerifiedUserTicket& ticket) const;
+
   std::shared_ptr<const KeyRing> ring_;
   Policy policy_;
   ReplayCache* replay_;

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace countersign::base64 {
 namespace {
@@ -63,11 +66,84 @@ inline void put_bytes(unsigned char* out, std::uint32_t value) noexcept {
   out[2] = static_cast<unsigned char>(value);
 }
 
+#if defined(__x86_64__)
+// Sixteen characters at a time where the processor can shuffle bytes (SSSE3, every x86-64 since
+// 2006). The vector code never decides: what it does not like it leaves to the tables below.
+// Method: W. Mula and D. Lemire, "Faster Base64 Encoding and Decoding Using AVX2 Instructions".
+const bool kHasSsse3 = [] {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("ssse3") != 0;
+}();
+
+// Encodes 12 bytes to 16 characters per step; reads 16. Moves `in` and `out`, lessens `size`.
+__attribute__((target("ssse3"))) void encode_vectors(const unsigned char*& in, std::size_t& size,
+                                                     char*& out) noexcept {
+  const __m128i spread = _mm_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
+  const __m128i offsets =
+      _mm_setr_epi8('a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
+                    '0' - 52, '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0);
+  while (size >= 16) {
+    __m128i word = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
+    word = _mm_shuffle_epi8(word, spread);
+    // Four 6-bit values out of each three bytes, moved into place by multiplication.
+    const __m128i high = _mm_mulhi_epu16(_mm_and_si128(word, _mm_set1_epi32(0x0fc0fc00)),
+                                         _mm_set1_epi32(0x04000040));
+    const __m128i low = _mm_mullo_epi16(_mm_and_si128(word, _mm_set1_epi32(0x003f03f0)),
+                                        _mm_set1_epi32(0x01000010));
+    const __m128i values = _mm_or_si128(high, low);
+    // 0-25: entry 13; 26-51: entry 0; 52-61: entries 1-10; 62, 63: entries 11 and 12.
+    __m128i entry = _mm_subs_epu8(values, _mm_set1_epi8(51));
+    const __m128i upper = _mm_cmpgt_epi8(_mm_set1_epi8(26), values);
+    entry = _mm_or_si128(entry, _mm_and_si128(upper, _mm_set1_epi8(13)));
+    const __m128i text = _mm_add_epi8(_mm_shuffle_epi8(offsets, entry), values);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), text);
+    in += 12;
+    out += 16;
+    size -= 12;
+  }
+}
+
+// Decodes 16 characters to 12 bytes per step; writes 16, for which at least 24 characters are left.
+// Stops at the first character outside the alphabet.
+__attribute__((target("ssse3"))) void decode_vectors(const unsigned char*& in,
+                                                     const unsigned char* end,
+                                                     unsigned char*& out) noexcept {
+  // Two look-ups, by the low and the high half of a character, have a bit in common exactly for
+  // characters outside the alphabet.
+  const __m128i low_class = _mm_setr_epi8(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+                                          0x11, 0x13, 0x1A, 0x1B, 0x1B, 0x1B, 0x1A);
+  const __m128i high_class = _mm_setr_epi8(0x10, 0x10, 0x01, 0x02, 0x04, 0x08, 0x04, 0x08, 0x10,
+                                           0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10);
+  const __m128i offsets = _mm_setr_epi8(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m128i slash = _mm_set1_epi8(0x2F);
+  const __m128i pack = _mm_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1);
+  while (end - in >= 24) {
+    const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
+    const __m128i high = _mm_and_si128(_mm_srli_epi32(text, 4), slash);
+    const __m128i low = _mm_and_si128(text, slash);
+    const __m128i foreign =
+        _mm_and_si128(_mm_shuffle_epi8(low_class, low), _mm_shuffle_epi8(high_class, high));
+    if (_mm_movemask_epi8(_mm_cmpgt_epi8(foreign, _mm_setzero_si128())) != 0) return;
+    const __m128i is_slash = _mm_cmpeq_epi8(text, slash);
+    const __m128i values =
+        _mm_add_epi8(text, _mm_shuffle_epi8(offsets, _mm_add_epi8(is_slash, high)));
+    const __m128i pairs = _mm_maddubs_epi16(values, _mm_set1_epi32(0x01400140));
+    const __m128i groups = _mm_madd_epi16(pairs, _mm_set1_epi32(0x00011000));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(groups, pack));
+    in += 16;
+    out += 12;
+  }
+}
+#endif
+
 }  // namespace
 
 char* encode(Variant variant, const void* data, std::size_t size, char* out) noexcept {
   const EncodeTable& table = variant == Variant::kStandard ? kStandardEncode : kUrlSafeEncode;
   const auto* in = static_cast<const unsigned char*>(data);
+#if defined(__x86_64__)
+  if (variant == Variant::kStandard && kHasSsse3) encode_vectors(in, size, out);
+#endif
   while (size >= 8) {
     // Eight bytes read, six used: four pairs from one load.
     std::uint64_t word = 0;
@@ -123,6 +199,9 @@ std::optional<std::size_t> decode(Variant variant, std::string_view text, void* 
   const auto* const groups_end = in + (text.size() - rest);
   auto* write = static_cast<unsigned char*>(out);
   auto* const begin = write;
+#if defined(__x86_64__)
+  if (variant == Variant::kStandard && kHasSsse3) decode_vectors(in, groups_end, write);
+#endif
   std::uint32_t seen = 0;
   while (groups_end - in >= 8) {
     const std::uint32_t first = group(table, in);

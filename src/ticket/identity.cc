@@ -1,6 +1,6 @@
 #include "countersign/identity.h"
 
-#include <algorithm>
+#include <array>
 
 #include "ticket/base64.h"
 #include "ticket/json_reader.h"
@@ -17,21 +17,44 @@ constexpr std::size_t kMaxClassicNameBytes = 40;  // classic JavaScript SDK
 // 191 bytes are 255 characters of unpadded base64url, the longest user name.
 constexpr std::size_t kMaxEncodableNameBytes = 191;
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_alphanumeric(char c) noexcept {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool is_printable(char c) noexcept { return c > ' ' && c < '\x7f'; }
-bool is_url_safe(char c) noexcept { return is_alphanumeric(c) || c == '-' || c == '_' || c == '='; }
-// RFC 5322 section 3.2.3.
-bool is_atom_text(char c) noexcept {
-  return is_alphanumeric(c) ||
-         std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
+// What a character is, as bits; one look-up a character decides all rules.
+enum Class : unsigned char {
+  kDigit = 1,
+  kAlphanumeric = 2,
+  kPrintable = 4,  // U+0021-U+007E
+  kUrlSafe = 8,    // A-Z a-z 0-9 - _ =
+  kAtomText = 16,  // RFC 5322 section 3.2.3
+  kLabel = 32,     // letters, digits, hyphen
+};
+
+constexpr std::array<unsigned char, 256> kClasses = [] {
+  std::array<unsigned char, 256> classes{};
+  for (unsigned c = 0x21; c < 0x7F; ++c) {
+    const bool digit = c >= '0' && c <= '9';
+    const bool alphanumeric = digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const auto one_of = [&](std::string_view set) {
+      return alphanumeric || set.find(static_cast<char>(c)) != std::string_view::npos;
+    };
+    unsigned bits = kPrintable;
+    if (digit) bits |= kDigit;
+    if (alphanumeric) bits |= kAlphanumeric;
+    if (one_of("-_=")) bits |= kUrlSafe;
+    if (one_of("!#$%&'*+-/=?^_`{|}~")) bits |= kAtomText;
+    if (one_of("-")) bits |= kLabel;
+    classes[c] = static_cast<unsigned char>(bits);
+  }
+  return classes;
+}();
+
+// The classes that all characters of the text belong to; every class for no text.
+unsigned common_classes(std::string_view text) noexcept {
+  unsigned bits = 0xFF;
+  for (const char c : text) bits &= kClasses[static_cast<unsigned char>(c)];
+  return bits;
 }
 
-template <class Predicate>
-bool all_of(std::string_view text, Predicate predicate) noexcept {
-  return std::all_of(text.begin(), text.end(), predicate);
+bool all_are(std::string_view text, Class wanted) noexcept {
+  return (common_classes(text) & wanted) != 0;
 }
 
 // Splits at every dot and checks each part, of which there is at least one.
@@ -57,7 +80,7 @@ bool has_control(std::string_view text) noexcept {
 
 bool is_user_name(std::string_view name, UserNameRule rule, std::size_t max_bytes) noexcept {
   if (name.empty() || name.size() > max_bytes) return false;
-  if (all_of(name, is_printable)) return true;
+  if (all_are(name, kPrintable)) return true;
   return rule == UserNameRule::kUtf8 && is_valid_utf8(name) && !has_control(name);
 }
 
@@ -66,12 +89,11 @@ bool is_email(std::string_view email) noexcept {
   const std::size_t at = email.find('@');
   if (at == std::string_view::npos || at > kMaxLocalPartBytes) return false;
   const bool local = all_parts(email.substr(0, at), [](std::string_view part) {
-    return !part.empty() && all_of(part, is_atom_text);
+    return !part.empty() && all_are(part, kAtomText);
   });
   return local && all_parts(email.substr(at + 1), [](std::string_view label) {
            return !label.empty() && label.size() <= kMaxLabelBytes && label.front() != '-' &&
-                  label.back() != '-' &&
-                  all_of(label, [](char c) { return is_alphanumeric(c) || c == '-'; });
+                  label.back() != '-' && all_are(label, kLabel);
          });
 }
 
@@ -79,7 +101,7 @@ bool is_number(std::string_view number) noexcept {
   if (number.empty() || number.front() != '+') return false;
   number.remove_prefix(1);
   return number.size() >= kMinNumberDigits && number.size() <= kMaxNumberDigits &&
-         number.front() != '0' && all_of(number, is_digit);
+         number.front() != '0' && all_are(number, kDigit);
 }
 
 }  // namespace
@@ -136,10 +158,11 @@ NameNotes name_notes(const Identity& identity) noexcept {
   NameNotes notes;
   if (identity.type != IdentityType::kUsername) return notes;
   const std::string_view name = identity.endpoint;
+  const unsigned classes = common_classes(name);
   notes.outside_classic_set =
-      name.empty() || name.size() > kMaxClassicNameBytes || !all_of(name, is_printable);
+      name.empty() || name.size() > kMaxClassicNameBytes || (classes & kPrintable) == 0;
   notes.outside_url_safe_set =
-      name.empty() || name.size() > kMaxUserNameBytes || !all_of(name, is_url_safe);
+      name.empty() || name.size() > kMaxUserNameBytes || (classes & kUrlSafe) == 0;
   return notes;
 }
 

@@ -1,24 +1,14 @@
 #include "ticket/json_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <memory>
+
+#include "ticket/word_scan.h"
 
 namespace countersign {
 namespace {
-
-constexpr std::uint64_t repeat(std::uint8_t byte) noexcept { return byte * 0x0101010101010101ULL; }
-
-// True if all eight characters are ASCII, not below U+0020, and neither quote nor backslash.
-bool plain_word(const char* at) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, 8);
-  const std::uint64_t quote = word ^ repeat('"');
-  const std::uint64_t backslash = word ^ repeat('\\');
-  const std::uint64_t found = (word - repeat(0x20)) | (quote - repeat(1)) | (backslash - repeat(1));
-  // A borrow can only make this test fail for a plain word, never pass for another; the character
-  // loop then decides.
-  return ((found | word) & repeat(0x80)) == 0;
-}
 
 // Length of the well-formed UTF-8 sequence of more than one byte at `at`, or 0 (RFC 3629 section
 // 4).
@@ -112,6 +102,8 @@ const char* skip_number(const char* at, const char* end) noexcept {
 }
 
 const char* skip_blanks(const char* at, const char* end) noexcept {
+  // Most producers write none.
+  if (at != end && *at > ' ') return at;
   while (at != end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) ++at;
   return at;
 }
@@ -140,24 +132,23 @@ bool is_valid_utf8(std::string_view text) noexcept {
   return true;
 }
 
-JsonNode& JsonDocument::add_node() {
-  if (size_ == capacity_) {
-    const bool first = more_nodes_.empty();
-    more_nodes_.resize(capacity_ * 2);
-    if (first) std::copy(inline_nodes_.begin(), inline_nodes_.end(), more_nodes_.begin());
-    nodes_ = more_nodes_.data();
-    capacity_ = more_nodes_.size();
-  }
-  JsonNode& node = nodes_[size_++];
-  node = JsonNode{};
-  return node;
+void JsonDocument::grow() {
+  const bool first = more_nodes_.empty();
+  more_nodes_.resize(capacity_ * 2);
+  if (first) std::copy_n(nodes_, size_, more_nodes_.begin());
+  nodes_ = more_nodes_.data();
+  capacity_ = more_nodes_.size();
 }
 
 // Reads a string whose opening quote is at `at`.
 bool JsonDocument::scan_string(const char*& at, const char* end, std::string_view& out) {
   const char* const begin = ++at;
   for (;;) {
-    while (end - at >= 8 && plain_word(at)) at += 8;
+    while (end - at >= 8) {
+      const unsigned plain = plain_characters(at);
+      at += plain;
+      if (plain < 8) break;
+    }
     if (at == end) return false;
     const auto c = static_cast<unsigned char>(*at);
     if (c == '"') {
@@ -269,7 +260,8 @@ std::optional<ErrorCode> JsonDocument::parse(std::string_view text) {
     at = skip_blanks(at, end);
     if (at == end) return ErrorCode::kBadJson;
     const auto index = static_cast<std::uint32_t>(size_);
-    JsonNode& node = add_node();
+    if (size_ == capacity_) grow();
+    JsonNode& node = *std::construct_at(&nodes_[size_++]);
     node.name = name;
     node.end = index + 1;
     bool opened = false;
@@ -341,31 +333,33 @@ std::optional<ErrorCode> JsonDocument::parse(std::string_view text) {
 }
 
 bool JsonDocument::has_duplicates() const {
-  std::vector<std::string_view> names;
   for (std::size_t i = 0; i < size_; ++i) {
-    if (nodes_[i].type == JsonType::kObject && has_duplicates(i, names)) return true;
+    if (nodes_[i].type == JsonType::kObject && has_duplicates(i)) return true;
   }
   return false;
 }
 
-bool JsonDocument::has_duplicates(std::size_t object, std::vector<std::string_view>& names) const {
+bool JsonDocument::has_duplicates(std::size_t object) const {
   // Few members are compared each with each, without memory; many are sorted, so that a payload
   // full of members costs n log n and not n squared.
   constexpr std::size_t kFew = 8;
-  std::array<std::string_view, kFew> few;
-  std::size_t count = 0;
-  std::size_t child = object + 1;
   const std::size_t end = nodes_[object].end;
-  for (; child < end && count < kFew; child = nodes_[child].end) {
+  std::size_t count = 0;
+  for (std::size_t child = object + 1; child < end; child = nodes_[child].end) {
+    if (++count > kFew) return has_duplicates_among_many(object);
     const std::string_view name = nodes_[child].name;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (few[i] == name) return true;
+    for (std::size_t other = object + 1; other < child; other = nodes_[other].end) {
+      if (nodes_[other].name == name) return true;
     }
-    few[count++] = name;
   }
-  if (child >= end) return false;
-  names.assign(few.begin(), few.end());
-  for (; child < end; child = nodes_[child].end) names.push_back(nodes_[child].name);
+  return false;
+}
+
+bool JsonDocument::has_duplicates_among_many(std::size_t object) const {
+  std::vector<std::string_view> names;
+  for (std::size_t child = object + 1; child < nodes_[object].end; child = nodes_[child].end) {
+    names.push_back(nodes_[child].name);
+  }
   std::sort(names.begin(), names.end());
   return std::adjacent_find(names.begin(), names.end()) != names.end();
 }

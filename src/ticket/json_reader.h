@@ -11,7 +11,6 @@
 #ifndef COUNTERSIGN_TICKET_JSON_READER_H_
 #define COUNTERSIGN_TICKET_JSON_READER_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,7 +36,8 @@ class JsonDocument {
   /// The deepest nesting of arrays and objects.
   static constexpr std::size_t kMaxDepth = 32;
 
-  JsonDocument() = default;
+  // The memory for the first nodes is left as it is; parse() makes them one by one.
+  JsonDocument() noexcept : nodes_(reinterpret_cast<JsonNode*>(inline_storage_)) {}
   JsonDocument(const JsonDocument&) = delete;
   JsonDocument& operator=(const JsonDocument&) = delete;
 
@@ -58,13 +58,14 @@ class JsonDocument {
 
   bool scan_string(const char*& at, const char* end, std::string_view& out);
   bool unescape(const char*& at, const char* end, const char* begin, std::string_view& out);
-  JsonNode& add_node();
+  void grow();
   bool has_duplicates() const;
-  bool has_duplicates(std::size_t object, std::vector<std::string_view>& names) const;
+  bool has_duplicates(std::size_t object) const;
+  bool has_duplicates_among_many(std::size_t object) const;
 
-  std::array<JsonNode, kInlineNodes> inline_nodes_;
+  alignas(JsonNode) std::byte inline_storage_[kInlineNodes * sizeof(JsonNode)];
   std::vector<JsonNode> more_nodes_;
-  JsonNode* nodes_ = inline_nodes_.data();
+  JsonNode* nodes_;
   std::size_t size_ = 0;
   std::size_t capacity_ = kInlineNodes;
 

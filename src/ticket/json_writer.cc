@@ -1,8 +1,9 @@
 #include "ticket/json_writer.h"
 
-#include <array>
 #include <charconv>
 #include <cstring>
+
+#include "ticket/word_scan.h"
 
 namespace countersign {
 namespace {
@@ -42,6 +43,12 @@ char* write_json_text(std::string_view text, char* out) noexcept {
   const char* at = text.data();
   const char* const end = at + text.size();
   while (at != end) {
+    while (end - at >= 8 && plain_characters(at) == 8 && std::memchr(at, 0x7F, 8) == nullptr) {
+      std::memcpy(out, at, 8);
+      at += 8;
+      out += 8;
+    }
+    if (at == end) break;
     const auto c = static_cast<unsigned char>(*at);
     if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
       *out++ = *at++;
@@ -88,11 +95,6 @@ char* write_json_text(std::string_view text, char* out) noexcept {
     }
   }
   return out;
-}
-
-char* write_plain(std::string_view text, char* out) noexcept {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
 }
 
 char* write_number(unsigned long long number, char* out) noexcept {

@@ -6,6 +6,7 @@
 #define COUNTERSIGN_TICKET_JSON_WRITER_H_
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 namespace countersign {
@@ -17,7 +18,10 @@ inline constexpr std::size_t kMaxEscapedPerByte = 6;
 /// for kMaxEscapedPerByte characters a byte.
 char* write_json_text(std::string_view text, char* out) noexcept;
 /// Copies text that needs no escape.
-char* write_plain(std::string_view text, char* out) noexcept;
+inline char* write_plain(std::string_view text, char* out) noexcept {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
 /// Writes a non-negative number in decimal digits; needs room for 20 characters.
 char* write_number(unsigned long long number, char* out) noexcept;
 

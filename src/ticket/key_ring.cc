@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ticket/json_writer.h"
 #include "ticket/key_ring_access.h"
 
 namespace countersign {
@@ -63,7 +64,10 @@ Result<void> KeyRing::add(std::string application_key, ApplicationSecret secret)
   }
   auto at = lower_bound(state_->entries, application_key);
   if (at == state_->entries.end() || at->application_key != application_key) {
-    at = state_->entries.insert(at, Entry{std::move(application_key), {}});
+    std::string escaped(application_key.size() * kMaxEscapedPerByte, '\0');
+    escaped.resize(static_cast<std::size_t>(write_json_text(application_key, escaped.data()) -
+                                            escaped.data()));
+    at = state_->entries.insert(at, Entry{std::move(application_key), std::move(escaped), {}});
   }
   std::string fingerprint = secret.fingerprint();
   if (find_secret(*at, fingerprint) != at->secrets.end()) return {};

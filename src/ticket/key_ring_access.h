@@ -23,6 +23,7 @@ struct ActiveSecret {
 /// One application with its active secrets, the minting one first.
 struct KeyRing::Entry {
   std::string application_key;
+  std::string application_key_json;  // the same as the content of a JSON string
   std::vector<ActiveSecret> secrets;
 };
 

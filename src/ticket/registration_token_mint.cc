@@ -19,12 +19,12 @@ void append_json_text(std::string& out, std::string_view text) {
   out.resize(static_cast<std::size_t>(write_json_text(text, out.data() + before) - out.data()));
 }
 
-std::string claims_of(const RawRegistrationToken& raw) {
+std::string claims_of(const RawRegistrationToken& raw, std::string_view application_key_json) {
   const auto seconds = [](std::chrono::sys_seconds at) {
     return std::to_string(at.time_since_epoch().count());
   };
   std::string issuer(jwt::kIssuerPrefix);
-  append_json_text(issuer, raw.application_key);
+  issuer += application_key_json;
   std::string claims = R"({"iss":")" + issuer + R"(","sub":")" + issuer;
   claims += jwt::kUsersSegment;
   append_json_text(claims, raw.user_id);
@@ -66,7 +66,7 @@ Result<CompactRegistrationToken> mint_registration_token(const KeyRing& ring,
   header += R"("})";
   std::string token = base64::encode(kBase64Url, header);
   token += '.';
-  token += base64::encode(kBase64Url, claims_of(raw));
+  token += base64::encode(kBase64Url, claims_of(raw, application->application_key_json));
   const Mac mac = jwt::signing_key(application->secrets.front().key, date).sign(token);
   token += '.';
   token += base64::encode(kBase64Url, {reinterpret_cast<const char*>(mac.data()), mac.size()});

@@ -54,7 +54,7 @@ Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTic
   end = write_plain(kExpiresIn, end);
   end = write_number(static_cast<unsigned long long>(raw.expires_in.count()), end);
   end = write_plain(kApplicationKey, end);
-  end = write_json_text(raw.application_key, end);
+  end = write_plain(application->application_key_json, end);
   end = write_plain(kCreated, end);
   end = write_timestamp(raw.created, end);
   if (raw.session) {
