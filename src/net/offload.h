@@ -3,13 +3,14 @@
 #ifndef COUNTERSIGN_NET_OFFLOAD_H_
 #define COUNTERSIGN_NET_OFFLOAD_H_
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "base/worker_pool.h"
 #include "net/http_handler.h"
@@ -24,15 +25,15 @@ template <class T, class Start>
 Awaitable<T> await_callback(Shard& shard, Start start) {
   using Token = boost::asio::use_awaitable_t<boost::asio::io_context::executor_type>;
   auto slot = std::make_shared<std::optional<T>>();
-  co_await boost::asio::async_initiate<const Token, void()>(
-      [&shard, slot, &start](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        start(std::function<void(T)>([&shard, slot, shared](T value) {
-          slot->emplace(std::move(value));
-          shard.post([shared] { (*shared)(); });
-        }));
-      },
-      Token());
+  // Named, and handed over by move: GCC 12 destroys an unnamed closure of a co_await twice.
+  auto initiate = [&shard, slot, &start](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    start(std::function<void(T)>([&shard, slot, shared](T value) {
+      slot->emplace(std::move(value));
+      shard.post([shared] { (*shared)(); });
+    }));
+  };
+  co_await boost::asio::async_initiate<const Token, void()>(std::move(initiate), Token());
   co_return std::move(**slot);
 }
 
@@ -40,13 +41,14 @@ Awaitable<T> await_callback(Shard& shard, Start start) {
 template <class Work>
 Awaitable<std::invoke_result_t<Work>> offload(Shard& shard, base::WorkerPool& pool, Work work) {
   using R = std::invoke_result_t<Work>;
-  co_return co_await await_callback<R>(shard, [&pool, &work](std::function<void(R)> done) {
-    // std::function wants copyable targets; work may own secrets that only move.
-    auto owned = std::make_shared<Work>(std::move(work));
+  // std::function wants copyable targets; work may own secrets that only move.
+  auto owned = std::make_shared<Work>(std::move(work));
+  auto start = [&pool, owned](std::function<void(R)> done) {
     if (!pool.try_submit([owned, done] { done((*owned)()); })) {
       done(R(fail(ErrorCode::kOverloaded, "the worker pool's queue is full")));
     }
-  });
+  };
+  co_return co_await await_callback<R>(shard, std::move(start));
 }
 
 }  // namespace countersign::net
