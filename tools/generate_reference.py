@@ -20,8 +20,8 @@ def output(*arguments):
 
 def subcommands(text):
     """The names below `Subcommands:` of a help text."""
-    part = text.split("Subcommands:", 1)
-    return re.findall(r"^  ([a-z-]+) ", part[1], re.M) if len(part) == 2 else []
+    part = text.split("Subcommands:\n", 1)
+    return re.findall(r"^  ([a-z-]+) ", part[1].split("\n\n")[0], re.M) if len(part) == 2 else []
 
 
 def commands_page():
