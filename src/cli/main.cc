@@ -24,13 +24,17 @@ namespace {
 using Command = std::function<int()>;
 
 void add_store_options(CLI::App& command, StoreOptions& options, bool json) {
-  command.add_option_function<std::string>(
-      "--config", [&options](const std::string& file) { options.config_file = file; },
-      "Settings file (TOML)");
-  command.add_option_function<std::string>(
-      "--data-dir",
-      [&options](const std::string& path) { options.overrides.emplace_back("data_dir", path); },
-      "Folder of the server's data (setting data_dir; default ./var)");
+  command
+      .add_option_function<std::string>(
+          "--config", [&options](const std::string& file) { options.config_file = file; },
+          "Settings file (TOML)")
+      ->type_name("FILE");
+  command
+      .add_option_function<std::string>(
+          "--data-dir",
+          [&options](const std::string& path) { options.overrides.emplace_back("data_dir", path); },
+          "Folder of the server's data (setting data_dir; default ./var)")
+      ->type_name("DIR");
   command
       .add_option_function<std::vector<std::string>>(
           "--set",
@@ -43,17 +47,20 @@ void add_store_options(CLI::App& command, StoreOptions& options, bool json) {
               options.overrides.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
             }
           },
-          "Any setting: KEY=VALUE (see `countersign config doc`)")
+          "Any setting (see `countersign config doc`)")
+      ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   if (json) command.add_flag("--json", options.json, "Print JSON");
 }
 
 void add_override(CLI::App& command, StoreOptions& options, const std::string& flag,
-                  const std::string& key, const std::string& help) {
-  command.add_option_function<std::string>(
-      flag,
-      [&options, key](const std::string& value) { options.overrides.emplace_back(key, value); },
-      help);
+                  const std::string& key, const std::string& value_name, const std::string& help) {
+  command
+      .add_option_function<std::string>(
+          flag,
+          [&options, key](const std::string& value) { options.overrides.emplace_back(key, value); },
+          help)
+      ->type_name(value_name);
 }
 
 void add_ticket_commands(CLI::App& root, Command& chosen) {
@@ -184,10 +191,11 @@ void add_other_commands(CLI::App& root, Command& chosen) {
 
   auto* command = root.add_subcommand("serve", "Serve: sign-in pages, tickets and the gateway");
   add_store_options(*command, store, false);
-  add_override(*command, store, "--listen", "server.listen", "HOST:PORT (port 0: a free one)");
-  add_override(*command, store, "--tls-certificate", "server.tls_certificate",
+  add_override(*command, store, "--listen", "server.listen", "HOST:PORT",
+               "Address to serve on; port 0: a free one");
+  add_override(*command, store, "--tls-certificate", "server.tls_certificate", "FILE",
                "PEM certificate chain; serves TLS");
-  add_override(*command, store, "--tls-key", "server.tls_key", "PEM private key");
+  add_override(*command, store, "--tls-key", "server.tls_key", "FILE", "PEM private key");
   command->callback([&chosen] { chosen = [] { return run_serve(store, std::cout, std::cerr); }; });
 
   auto* config = root.add_subcommand("config", "Check and document the settings");
@@ -222,15 +230,15 @@ int run(int argc, char** argv) {
       "countersign");
   root.set_version_flag("--version", "countersign " COUNTERSIGN_VERSION);
   root.require_subcommand(1);
-  root.footer(
-      "Example:\n"
-      "  countersign serve --data-dir ./var --listen localhost:8080\n"
-      "Every command explains itself: countersign ticket issue --help");
   Command chosen;
   add_other_commands(root, chosen);
   add_ticket_commands(root, chosen);
   add_user_commands(root, chosen);
   add_application_commands(root, chosen);
+  root.footer(
+      "Example:\n"
+      "  countersign serve --data-dir ./var --listen localhost:8080\n"
+      "Every command explains itself: countersign ticket issue --help");
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
