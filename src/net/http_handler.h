@@ -4,11 +4,12 @@
 #ifndef COUNTERSIGN_NET_HTTP_HANDLER_H_
 #define COUNTERSIGN_NET_HTTP_HANDLER_H_
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <string_view>
 #include <variant>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "gateway/channel.h"
 #include "net/http_message.h"

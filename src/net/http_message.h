@@ -16,8 +16,8 @@ namespace countersign::net {
 /// the handler's coroutine ends. Source: RFC 9110, RFC 9112.
 struct Request {
   struct Field {
-    std::string_view name;  ///< lower case
-    std::string_view value; ///< without surrounding blanks
+    std::string_view name;   ///< lower case
+    std::string_view value;  ///< without surrounding blanks
   };
 
   std::string_view method;  ///< as sent: GET, POST …
@@ -26,10 +26,10 @@ struct Request {
   std::string_view query;   ///< what follows `?`, not decoded; empty if absent
   std::vector<Field> fields;
   std::string_view body;
-  IpAddress peer;           ///< the other end of the connection
-  IpAddress client;         ///< the peer, or what trusted proxies say (server.trusted_proxies)
-  bool secure = false;      ///< TLS here, or at a trusted proxy
-  std::string id;           ///< request id: for the log and the answer's x-request-id
+  IpAddress peer;       ///< the other end of the connection
+  IpAddress client;     ///< the peer, or what trusted proxies say (server.trusted_proxies)
+  bool secure = false;  ///< TLS here, or at a trusted proxy
+  std::string id;       ///< request id: for the log and the answer's x-request-id
 
   /// The first field of this lower-case name, or an empty view.
   std::string_view header(std::string_view lower_name) const;

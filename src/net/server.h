@@ -26,15 +26,16 @@ struct ServerLimits {
   std::size_t max_connections_per_address = 512;     ///< IPv4 address or IPv6 /64
   std::chrono::milliseconds header_timeout{10'000};  ///< first byte to end of headers
   std::chrono::milliseconds body_timeout{20'000};
-  std::chrono::milliseconds idle_timeout{60'000};    ///< keep-alive, between requests
+  std::chrono::milliseconds idle_timeout{60'000};  ///< keep-alive, between requests
   std::chrono::milliseconds write_timeout{20'000};
   std::chrono::milliseconds handshake_timeout{10'000};  ///< TLS
 };
 
 struct ServerOptions {
-  std::string host = "127.0.0.1";  ///< name, IPv4 or IPv6 address; `localhost` binds 127.0.0.1 and ::1
-  std::uint16_t port = 0;          ///< 0: a free one
-  std::size_t shards = 0;          ///< 0: one a core
+  std::string host =
+      "127.0.0.1";         ///< name, IPv4 or IPv6 address; `localhost` binds 127.0.0.1 and ::1
+  std::uint16_t port = 0;  ///< 0: a free one
+  std::size_t shards = 0;  ///< 0: one a core
   std::optional<std::string> certificate_file;  ///< PEM chain; with key_file: TLS 1.2 and 1.3
   std::optional<std::string> key_file;
   std::vector<Network> trusted_proxies;
