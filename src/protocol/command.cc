@@ -115,16 +115,11 @@ struct Parsed {
   bool objectionable = false;
 };
 
-bool is_surrogate_error(json::error_code error) {
-  return error == json::error::illegal_leading_surrogate ||
-         error == json::error::illegal_trailing_surrogate ||
-         error == json::error::expected_utf16_escape;
-}
-
-std::optional<Parsed> parse(std::string_view text, json::error_code& error) {
+std::optional<Parsed> parse(std::string_view text) {
   json::parse_options options;
   options.max_depth = kMaxDepth;
   json::basic_parser<StrictHandler> parser(options);
+  json::error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (error || used != text.size()) return std::nullopt;
   if (parser.handler().ambiguous_id()) return std::nullopt;
@@ -292,11 +287,10 @@ std::optional<std::uint32_t> decode_id(const json::object& command) {
 }  // namespace
 
 Result<ClientMessage> decode_message(std::string_view object) {
-  json::error_code error;
-  std::optional<Parsed> parsed = parse(object, error);
-  if (!parsed && is_surrogate_error(error)) {
-    json::error_code second;
-    parsed = parse(without_lone_surrogates(object), second);
+  std::optional<Parsed> parsed = parse(object);
+  if (!parsed) {
+    const std::string repaired = without_lone_surrogates(object);
+    if (repaired != object) parsed = parse(repaired);
     if (parsed) parsed->objectionable = true;
   }
   if (!parsed || !parsed->value.is_object()) {
