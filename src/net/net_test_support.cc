@@ -87,6 +87,8 @@ Awaitable<Response> TestHandler::handle(Request& request, Shard& shard) {
     response.body += request.client.text() + "\n" + (request.secure ? "secure" : "plain") + "\n";
   } else if (request.path == "/large") {
     response.body.assign(300'000, 'L');
+  } else if (request.path == "/shard") {
+    response.body = std::to_string(shard.index());
   } else if (request.path == "/throw") {
     throw std::runtime_error("thrown on purpose");
   } else if (request.path == "/split") {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ class Event {
   bool set_ = false;
 };
 
-/// `/echo` answers method, path, query, body, client and secure as lines; `/large` 300 kB; `/throw`
-/// throws; `/split` answers a field with a line end; `/wait` waits for release(); else 404.
+/// `/echo` answers method, path, query, body, client and secure as lines; `/large` 300 kB; `/shard`
+/// the shard's index; `/throw` throws; `/split` answers a field with a line end; `/wait` waits for
+/// release(); else 404.
 class TestHandler final : public HttpHandler {
  public:
   static constexpr std::size_t kBodyLimit = 1000;
@@ -81,6 +83,8 @@ struct RawResponse {
 class RawClient {
  public:
   explicit RawClient(std::uint16_t port, const std::string& address = "127.0.0.1");
+  RawClient(RawClient&&) = default;
+  RawClient& operator=(RawClient&&) = default;
   virtual ~RawClient() = default;
 
   bool connected() const { return static_cast<bool>(fd_); }
@@ -98,6 +102,8 @@ class RawClient {
   bool ended() { return read_to_end().empty(); }
   void finish_sending();
   void close() { fd_.reset(); }
+  /// Frees the memory of what was read.
+  void forget_buffer() { std::string().swap(buffer_); }
 
   /// Upgrades; status 101 if it worked.
   RawResponse upgrade(const std::string& target, const std::string& protocols = {},
