@@ -198,28 +198,29 @@ Actions ConnectionMachine::on_closed() {
 
 // Outcomes.
 
-Actions ConnectionMachine::on_ticket(Result<TicketFacts> ticket, base::InstanceId fresh,
-                                     Moment now) {
+Actions ConnectionMachine::on_ticket(Result<TicketFacts> ticket, Fresh fresh, Moment now) {
   Actions out;
   if (waits_for(Step::kVerifyConnect)) {
-    ticket_for_connect(ticket, std::move(fresh), now, out);
+    ticket_for_connect(ticket, fresh, now, out);
   } else if (waits_for(Step::kVerifyRefresh)) {
     ticket_for_refresh(ticket, now, out);
   }
   return out;
 }
 
-void ConnectionMachine::ticket_for_connect(Result<TicketFacts>& ticket, base::InstanceId fresh,
-                                           Moment now, Actions& out) {
+void ConnectionMachine::ticket_for_connect(Result<TicketFacts>& ticket, Fresh& fresh, Moment now,
+                                           Actions& out) {
   if (!ticket) return connect_failed(ticket.code(), now, out);
   // The verifier allows for skewed clocks; an instance ends when its ticket says so.
   if (ticket->expires <= now.wall) return connect_failed(ErrorCode::kExpired, now, out);
   storage::Instance& instance = pending_->instance;
-  instance.device = pending_->device.empty() ? fresh.text() : std::move(pending_->device);
-  instance.id = std::move(fresh);
+  instance.device = std::move(pending_->device.empty() ? fresh.device : pending_->device);
   instance.application_key = std::move(ticket->application_key);
   instance.identity = std::move(ticket->identity);
   instance.session = std::move(ticket->session);
+  instance.id = base::InstanceId(
+      keys_.instance_for(instance.application_key, instance.identity, instance.device));
+  instance.generation = fresh.generation;
   instance.key_id = keys_.current_key_id();
   instance.ticket_created = ticket->created;
   instance.created = now.wall;
@@ -266,13 +267,14 @@ Actions ConnectionMachine::on_enrolled(Result<void> outcome, Moment now) {
   return out;
 }
 
-Actions ConnectionMachine::on_created(Result<void> outcome, Moment now) {
+Actions ConnectionMachine::on_created(Result<storage::Instance> stored, Moment now) {
   Actions out;
   if (!waits_for(Step::kCreate)) return out;
-  if (outcome) {
+  if (stored) {
+    pending_->instance = std::move(*stored);
     enter(true, now, out);
   } else {
-    connect_failed(outcome.code(), now, out);
+    connect_failed(stored.code(), now, out);
   }
   return out;
 }

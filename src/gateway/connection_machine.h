@@ -58,6 +58,12 @@ struct MachineConfig {
   std::uint32_t max_refusals = 100;  ///< answers with 111 before the connection is closed
 };
 
+/// Unpredictable values for an instance that a ticket may make.
+struct Fresh {
+  std::string device;            ///< if the client named none
+  std::uint32_t generation = 1;  ///< goes into the secret: what was ended stays ended
+};
+
 /// What a verified ticket says.
 struct TicketFacts {
   std::string application_key;
@@ -84,11 +90,11 @@ class ConnectionMachine {
   Actions on_closed();
 
   // Outcomes of actions. Late ones, for which nobody waits any more, change nothing.
-  /// @param fresh  the id of the instance, if the ticket is to make one.
-  Actions on_ticket(Result<TicketFacts> ticket, base::InstanceId fresh, Moment now);
+  Actions on_ticket(Result<TicketFacts> ticket, Fresh fresh, Moment now);
   /// kLimitExceeded if the user has too many connections.
   Actions on_enrolled(Result<void> outcome, Moment now);
-  Actions on_created(Result<void> outcome, Moment now);
+  /// @param stored  the instance as it stands: new, or the one this device had.
+  Actions on_created(Result<storage::Instance> stored, Moment now);
   Actions on_found(Result<std::optional<storage::Instance>> found, Moment now);
   Actions on_checked(Result<void> outcome, Moment now);
   Actions on_refreshed(Result<void> outcome, Moment now);
@@ -142,8 +148,7 @@ class ConnectionMachine {
   void obey_terminate(std::uint32_t id, Moment now, Actions& out);
   bool admit(const protocol::ClientMessage& message, Moment now, Actions& out);
 
-  void ticket_for_connect(Result<TicketFacts>& ticket, base::InstanceId fresh, Moment now,
-                          Actions& out);
+  void ticket_for_connect(Result<TicketFacts>& ticket, Fresh& fresh, Moment now, Actions& out);
   void ticket_for_refresh(Result<TicketFacts>& ticket, Moment now, Actions& out);
   void enter(bool from_ticket, Moment now, Actions& out);
   void connect_failed(ErrorCode reason, Moment now, Actions& out);

@@ -9,6 +9,8 @@
 namespace countersign::gateway {
 namespace {
 
+constexpr std::size_t kDeviceBytes = 12;
+
 std::string_view event_name(Report::Event event) {
   switch (event) {
     case Report::Event::kTicketRefused:
@@ -124,9 +126,12 @@ void GatewayConnection::perform(CloseNormally&) { channel_->close_normally(); }
 
 void GatewayConnection::perform(VerifyTicket& action) {
   const Moment now = moment();
-  auto verdict = context_.tickets.verify(action.ticket, action.device, now.wall);
+  auto ticket = context_.tickets.verify(action.ticket, action.device, now.wall);
   base::wipe(action.ticket);
-  carry_out(machine_->on_ticket(std::move(verdict.ticket), std::move(verdict.fresh), now));
+  Fresh fresh;
+  fresh.device = context_.random.token(kDeviceBytes);
+  fresh.generation = static_cast<std::uint32_t>(random_number(context_.random)) >> 1;
+  carry_out(machine_->on_ticket(std::move(ticket), std::move(fresh), now));
 }
 
 void GatewayConnection::perform(Enrol&) {
@@ -145,7 +150,7 @@ void GatewayConnection::perform(Announce&) {
 void GatewayConnection::perform(Leave&) { hub_.leave(*this); }
 
 void GatewayConnection::perform(CreateInstance& action) {
-  offload<Result<void>>(
+  offload<Result<storage::Instance>>(
       [instance = std::move(action.instance)](InstanceDesk& desk, base::SystemTime now) {
         return desk.create(instance, now);
       },

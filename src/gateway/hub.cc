@@ -141,9 +141,8 @@ std::vector<HubMember*> HubShard::matching(const storage::Revocation& revocation
       collect(hub_.user_key(revocation.application_key, revocation.identity.type,
                             revocation.identity.endpoint),
               [&revocation](const HubMember& member) {
-                const Membership& who = member.membership();
-                return who.same_user(revocation.application_key, revocation.identity) &&
-                       who.ticket_created() <= revocation.time;
+                return member.membership().same_user(revocation.application_key,
+                                                     revocation.identity);
               });
       break;
     case storage::RevocationScope::kInstance:
@@ -159,6 +158,13 @@ std::vector<HubMember*> HubShard::matching(const storage::Revocation& revocation
 void HubShard::apply(std::span<const storage::Revocation> revocations) {
   for (const storage::Revocation& revocation : revocations) {
     for (HubMember* member : matching(revocation)) {
+      // A ticket younger than the row is either from a new sign-in or from a producer whose clock
+      // is ahead. The store can tell, so such a client is sent round through its checks.
+      if (revocation.scope == storage::RevocationScope::kIdentity &&
+          member->membership().ticket_created() > revocation.time) {
+        member->on_recheck();
+        continue;
+      }
       hub_.revoked_.add();
       member->on_revoked(revocation.reason);
     }

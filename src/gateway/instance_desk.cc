@@ -25,14 +25,26 @@ Result<void> InstanceDesk::check_session(const std::optional<base::SessionHandle
   return {};
 }
 
-Result<void> InstanceDesk::create(const storage::Instance& instance, base::SystemTime now) {
-  if (auto live = check_session(instance.session, now); !live) return live;
-  if (options_.resume_existing) {
-    auto resumed = store_.instances().refresh_instance(instance.id, instance.session,
-                                                       instance.ticket_created, instance.expires);
-    if (resumed || resumed.code() != ErrorCode::kAbsent) return resumed;
+Result<storage::Instance> InstanceDesk::create(storage::Instance instance, base::SystemTime now) {
+  if (auto live = check_session(instance.session, now); !live) return live.failure();
+  storage::InstanceStore& store = store_.instances();
+  // Twice, because between the steps another connection of the device may make it or end it.
+  for (int attempt = 0;; ++attempt) {
+    const auto present = store.find_instance(instance.id);
+    if (!present) return present.failure();
+    const auto stored = *present ? store.refresh_instance(instance.id, instance.session,
+                                                          instance.ticket_created, instance.expires)
+                                 : store.create_instance(instance, options_.max_instances_per_user);
+    if (stored) {
+      if (*present) {
+        instance.generation = (*present)->generation;
+        instance.key_id = (*present)->key_id;
+      }
+      return instance;
+    }
+    const ErrorCode overtaken = *present ? ErrorCode::kAbsent : ErrorCode::kAlreadyExists;
+    if (stored.code() != overtaken || attempt > 0) return stored.failure();
   }
-  return store_.instances().create_instance(instance, options_.max_instances_per_user);
 }
 
 Result<std::optional<storage::Instance>> InstanceDesk::find(const base::InstanceId& id) {
@@ -46,7 +58,7 @@ Result<void> InstanceDesk::check(const storage::Instance& instance, base::System
   const auto watermark =
       store_.revocations().watermark((*found)->application_key, (*found)->identity);
   if (!watermark) return watermark.failure();
-  if (!(*found)->session && (*found)->ticket_created <= *watermark) {
+  if ((*found)->ticket_created <= *watermark) {
     return fail(ErrorCode::kRevoked, "the ticket is older than the watermark");
   }
   return check_session((*found)->session, now);

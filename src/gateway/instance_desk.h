@@ -35,16 +35,16 @@ class InstanceDesk {
   struct Options {
     SessionLimits sessions;
     std::size_t max_instances_per_user = 200;
-    /// The id says which ticket and device it was made from: making it again resumes it.
-    bool resume_existing = false;
   };
 
   /// `store` must outlive the desk.
   InstanceDesk(storage::Store& store, Options options) : store_(store), options_(options) {}
 
-  /// Stores a new instance. kRevoked if its session is not live or its ticket is older than the
-  /// user's watermark; kLimitExceeded.
-  Result<void> create(const storage::Instance& instance, base::SystemTime now);
+  /// Stores a new instance, or prolongs the one of this id: the device was here before.
+  /// @return the instance as it stands: one that was there keeps generation and key id.
+  /// kRevoked if its session is not live or its ticket is older than the user's watermark;
+  /// kLimitExceeded.
+  Result<storage::Instance> create(storage::Instance instance, base::SystemTime now);
   Result<std::optional<storage::Instance>> find(const base::InstanceId& id);
   /// Is it still what it was when it was found? kAbsent if it has ended, kRevoked as above.
   Result<void> check(const storage::Instance& instance, base::SystemTime now);

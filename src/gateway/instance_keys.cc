@@ -50,12 +50,13 @@ std::optional<std::string> InstanceKeys::secret(std::string_view key_id,
       joined({"instance-secret/1", application_key, instance, std::to_string(generation)})));
 }
 
-std::string InstanceKeys::instance_for(std::span<const std::byte> ticket_mac,
+std::string InstanceKeys::instance_for(std::string_view application_key, const Identity& identity,
                                        std::string_view device) const {
   constexpr std::size_t kIdBytes = 16;
-  const std::string_view mac(reinterpret_cast<const char*>(ticket_mac.data()), ticket_mac.size());
-  const auto digest = base::hmac_sha256(keys_.find(current_)->second.bytes(),
-                                        joined({"instance-id/1", mac, device}));
+  const auto digest =
+      base::hmac_sha256(keys_.find(current_)->second.bytes(),
+                        joined({"instance-id/1", application_key, identity_type_name(identity.type),
+                                identity.endpoint, device}));
   return base::base64url_encode(std::span(digest).first(kIdBytes));
 }
 

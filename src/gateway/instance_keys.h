@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "countersign/identity.h"
+
 #include "base/encoding.h"
 #include "base/secret_bytes.h"
 
@@ -36,9 +38,11 @@ class InstanceKeys {
   std::optional<std::string> secret(std::string_view key_id, std::string_view application_key,
                                     std::string_view instance, std::uint32_t generation) const;
 
-  /// The instance id that one ticket gives one device, for gateways that tell repeats apart: 16
-  /// bytes, base64url. Derived with the current key, so that nobody can predict it.
-  std::string instance_for(std::span<const std::byte> ticket_mac, std::string_view device) const;
+  /// The id of a device's instance: 16 bytes, base64url. One device of one user is one instance, so
+  /// that a page which reloads with a new ticket resumes what it was and leaves nothing behind.
+  /// Derived with the current key, so that nobody can predict it.
+  std::string instance_for(std::string_view application_key, const Identity& identity,
+                           std::string_view device) const;
 
  private:
   std::string current_;

@@ -7,30 +7,25 @@
 namespace countersign::gateway {
 namespace {
 
-constexpr std::size_t kInstanceIdBytes = 16;
-
 base::SystemTime to_system_time(Instant instant) {
   return std::chrono::time_point_cast<base::SystemTime::duration>(instant);
 }
 
 }  // namespace
 
-TicketDesk::TicketDesk(KeyRingProvider ring, Policy policy, std::size_t replay_capacity,
-                       const InstanceKeys& keys, base::Random& random)
+TicketDesk::TicketDesk(KeyRingProvider ring, Policy policy, std::size_t replay_capacity)
     : ring_(std::move(ring)),
       policy_(policy),
       replay_(replay_capacity == 0 ? nullptr
-                                   : std::make_unique<BoundedReplayCache>(replay_capacity)),
-      keys_(keys),
-      random_(random) {}
+                                   : std::make_unique<BoundedReplayCache>(replay_capacity)) {}
 
-TicketDesk::Verdict TicketDesk::verify(std::string_view ticket, std::string_view device,
+Result<TicketFacts> TicketDesk::verify(std::string_view ticket, std::string_view device,
                                        base::SystemTime now) const {
   const UserTicketVerifier verifier(ring_(), policy_, replay_.get());
   VerifyOptions options;
   options.presenter = device;
   const auto verified = verifier.verify(ticket, now, options);
-  if (!verified) return {verified.failure(), {}};
+  if (!verified) return verified.failure();
 
   TicketFacts facts;
   facts.application_key = verified->application_key();
@@ -38,9 +33,7 @@ TicketDesk::Verdict TicketDesk::verify(std::string_view ticket, std::string_view
   facts.created = to_system_time(verified->created());
   facts.expires = to_system_time(verified->expires_at());
   if (verified->session()) facts.session = base::SessionHandle(*verified->session());
-  base::InstanceId fresh(replay_ ? keys_.instance_for(verified->mac(), device)
-                                 : random_.token(kInstanceIdBytes));
-  return {std::move(facts), std::move(fresh)};
+  return facts;
 }
 
 }  // namespace countersign::gateway

@@ -15,9 +15,7 @@
 #include "countersign/user_ticket.h"
 
 #include "base/clock.h"
-#include "base/random.h"
 #include "gateway/connection_machine.h"
-#include "gateway/instance_keys.h"
 
 namespace countersign::gateway {
 
@@ -28,26 +26,17 @@ class TicketDesk {
  public:
   /// @param replay_capacity  how many tickets are remembered so that another device cannot use them
   ///                         again; 0 switches that off.
-  TicketDesk(KeyRingProvider ring, Policy policy, std::size_t replay_capacity,
-             const InstanceKeys& keys, base::Random& random);
+  TicketDesk(KeyRingProvider ring, Policy policy, std::size_t replay_capacity);
 
-  struct Verdict {
-    Result<TicketFacts> ticket;
-    base::InstanceId fresh;  ///< for the instance that the ticket may make
-  };
   /// Verifies; the errors are those of UserTicketVerifier::verify().
   /// @param device  who presents it; matters only while repeats are told apart.
-  Verdict verify(std::string_view ticket, std::string_view device, base::SystemTime now) const;
-
-  /// A repeated ticket of the same device resumes the instance that it made.
-  bool tells_repeats_apart() const { return replay_ != nullptr; }
+  Result<TicketFacts> verify(std::string_view ticket, std::string_view device,
+                             base::SystemTime now) const;
 
  private:
   const KeyRingProvider ring_;
   const Policy policy_;
   const std::unique_ptr<BoundedReplayCache> replay_;
-  const InstanceKeys& keys_;
-  base::Random& random_;
 };
 
 }  // namespace countersign::gateway
