@@ -206,6 +206,7 @@ Result<BodyType> body_type(const net::Request& request) {
 Result<Fields> read_fields(const net::Request& request) {
   const Result<BodyType> type = body_type(request);
   if (!type) return type.failure();
+  if (request.body.empty()) return Fields();  // what `fetch` sends without a body has a type too
   switch (*type) {
     case BodyType::kForm:
       return decode_form(request.body);
