@@ -31,7 +31,7 @@ HIDDEN = {
     r"CLI/": {"cli"},
 }
 # The public surface installs without anything but the standard library, OpenSSL and tl::expected.
-LIBRARY_ONLY = re.compile(r"^(openssl/|tl/expected\.hpp$|[a-z_0-9]+$|c[a-z]+$)")
+LIBRARY_ONLY = re.compile(r"^(openssl/|tl/expected\.hpp$|[a-z_0-9]+$|c[a-z]+$|[a-z]+intrin\.h$)")
 
 
 def room_of(path):

@@ -5,8 +5,9 @@
 #define COUNTERSIGN_RESULT_H_
 
 #include <string>
-#include <tl/expected.hpp>
 #include <utility>
+
+#include <tl/expected.hpp>
 
 #include "countersign/codes.h"
 
@@ -38,9 +39,7 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
   ErrorCode code() const { return this->error().code; }
   /// The failure in the form every Result accepts: `return r.failure();`. Precondition: !ok().
   tl::unexpected<Error> failure() const& { return tl::make_unexpected(this->error()); }
-  tl::unexpected<Error> failure() && {
-    return tl::make_unexpected(std::move(*this).error());
-  }
+  tl::unexpected<Error> failure() && { return tl::make_unexpected(std::move(*this).error()); }
 };
 
 /// Makes a failure: `return fail(ErrorCode::kBadBase64);`.
