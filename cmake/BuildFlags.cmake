@@ -44,6 +44,11 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_link_options(countersign_build_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 
+if(COUNTERSIGN_FUZZ)
+  # Every room tells the fuzzer which branches it takes; fuzz/ links the fuzzer itself.
+  target_compile_options(countersign_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 find_program(LLD_PROGRAM NAMES ld.lld ld.lld-14)
 if(LLD_PROGRAM AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_link_options(countersign_build_flags INTERFACE -fuse-ld=lld)
