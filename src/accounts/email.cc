@@ -31,8 +31,10 @@ std::string to_lower_ascii(std::string_view text) {
 std::optional<std::string> to_a_labels(std::string_view domain) {
   const std::string terminated(domain);
   char* raw = nullptr;
-  const int status = idn2_to_ascii_8z(
-      terminated.c_str(), &raw, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
+  // Not IDN2_USE_STD3_ASCII_RULES: libidn2 2.3 then drops blanks and brackets instead of refusing
+  // them. Whatever is no letter, digit or hyphen is refused by the identity rule below.
+  const int status =
+      idn2_to_ascii_8z(terminated.c_str(), &raw, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   const std::unique_ptr<char, decltype(&idn2_free)> owned(static_cast<char*>(raw), &idn2_free);
   if (status != IDN2_OK) return std::nullopt;
   return to_lower_ascii(owned.get());

@@ -24,7 +24,8 @@ struct EmailAddress {
   std::string_view local_part() const;
 };
 
-/// Reads an address. Blanks and tabs around it are dropped, nothing inside is repaired.
+/// Reads an address. Blanks and tabs around it are dropped, nothing inside is repaired but for the
+/// domain's mapping (UTS #46).
 /// @return kBadEmail.
 Result<EmailAddress> parse_email(std::string_view typed);
 

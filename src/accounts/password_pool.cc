@@ -37,9 +37,8 @@ Result<void> PasswordPool::Slot::become_common() {
   if (!known_device_ || pool_ == nullptr) return {};
   {
     const std::lock_guard lock(pool_->mutex_);
-    if (pool_->common_taken_ < pool_->common_limit_) {
+    if (pool_->taken_ <= pool_->common_limit_) {  // this place among them
       known_device_ = false;
-      ++pool_->common_taken_;
       return {};
     }
   }
@@ -162,6 +161,7 @@ PasswordPool::Task PasswordPool::take_next() {
 
 std::optional<PasswordPool::Task> PasswordPool::push_out(const ClientPrefix& newcomer,
                                                          bool known_device) {
+  if (!known_device && taken_ > common_limit_) return std::nullopt;  // one place less is no room
   const auto own = load_.find(newcomer.wide);
   std::size_t heaviest = (own == load_.end() ? 0 : own->second) + 1;  // it must be busier than that
   auto victim_group = groups_.end();
@@ -197,7 +197,7 @@ std::optional<PasswordPool::Task> PasswordPool::push_out(const ClientPrefix& new
 }
 
 bool PasswordPool::has_room(bool known_device) const {
-  return taken_ < limit_ && (known_device || common_taken_ < common_limit_);
+  return taken_ < (known_device ? limit_ : common_limit_);
 }
 
 void PasswordPool::count(const Slot& slot, bool add) {
@@ -205,11 +205,9 @@ void PasswordPool::count(const Slot& slot, bool add) {
   if (add) {
     ++taken_;
     ++load->second;
-    if (!slot.known_device_) ++common_taken_;
   } else {
     --taken_;
     if (--load->second == 0) load_.erase(load);
-    if (!slot.known_device_) --common_taken_;
   }
 }
 

@@ -105,13 +105,12 @@ class PasswordPool {
   void give_back(Slot& slot);
 
   const std::size_t limit_;         // places in all
-  const std::size_t common_limit_;  // places for others than known devices
+  const std::size_t common_limit_;  // others than known devices are let in below this many
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::list<Group> groups_;                  // in turn; none is empty
   std::map<std::string, std::size_t> load_;  // places taken by wide prefix
   std::size_t taken_ = 0;
-  std::size_t common_taken_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
