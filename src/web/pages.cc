@@ -23,6 +23,12 @@ std::string readable(base::SystemTime time) {
   return exact.substr(0, 10) + ' ' + exact.substr(11, 5) + " UTC";
 }
 
+/// The place of a session, for its owner.
+std::string_view place_of(std::string_view address_prefix) {
+  const bool loopback = address_prefix.starts_with("127.") || address_prefix == "::/64";
+  return loopback ? "this computer" : address_prefix;
+}
+
 }  // namespace
 
 std::string PageTokens::for_path(std::string_view path) const {
@@ -135,7 +141,7 @@ std::string Pages::session_row(const AccountView& view,
   return session_row_.render({
       {"agent", session.agent == "api" ? std::string_view("Program, by name and password")
                                        : std::string_view(session.agent)},
-      {"address", session.address_prefix},
+      {"address", place_of(session.address_prefix)},
       {"current", flag(session.handle == view.current->handle)},
       {"ask_password", flag(!view.fresh)},
       {"handle", session.handle.text()},

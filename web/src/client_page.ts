@@ -92,7 +92,7 @@ function duration(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
   const rest = `${seconds % 60} s`;
-  if (hours > 0) return `${hours} h ${minutes} min`;
+  if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`;
   return minutes > 0 ? `${minutes} min ${rest}` : rest;
 }
 
@@ -135,7 +135,7 @@ async function requestTicket(): Promise<string | null> {
   const { userTicket } = (await response.json()) as { userTicket: string };
   const shown = Countersign.readTicket(userTicket);
   showClaims(shown);
-  showStep("stepSigned", "done", `For ${shown.identity.endpoint}, ${duration(shown.expiresInSeconds)} long`);
+  showStep("stepSigned", "done", `For ${shown.identity.endpoint}, good for ${duration(shown.expiresInSeconds)}`);
   return userTicket;
 }
 

@@ -33,5 +33,3 @@ for (const time of document.querySelectorAll("time")) {
   const value = new Date(time.dateTime);
   if (!Number.isNaN(value.getTime())) time.textContent = instant.format(value);
 }
-
-document.getElementById("problem")?.focus();
