@@ -171,11 +171,7 @@ bool RequestParser::note_field(std::string_view name, std::string_view value) {
       return true;
     case 10:
       if (name != "connection") return true;
-      for_each_item(value, [&](std::string_view item) {
-        if (equals_ignoring_case(item, "close")) close_seen_ = true;
-        if (equals_ignoring_case(item, "keep-alive")) keep_alive_seen_ = true;
-      });
-      return true;
+      return read_connection(value);
     case 14:
       if (name != "content-length") return true;
       if (length_seen_ || value.empty() || value.size() > 18) return false;
@@ -193,6 +189,16 @@ bool RequestParser::note_field(std::string_view name, std::string_view value) {
     default:
       return true;
   }
+}
+
+bool RequestParser::read_connection(std::string_view value) {
+  bool tokens = true;
+  for_each_item(value, [&](std::string_view item) {
+    tokens = tokens && all(item, kToken);
+    if (equals_ignoring_case(item, "close")) close_seen_ = true;
+    if (equals_ignoring_case(item, "keep-alive")) keep_alive_seen_ = true;
+  });
+  return tokens;
 }
 
 bool RequestParser::finish_head() {
@@ -279,9 +285,17 @@ RequestParser::Progress RequestParser::parse_chunked(std::string_view bytes, std
           break;
         }
         if (!is(c, kToken)) return failed();
-        chunk_state_ = ChunkState::kTrailer;
+        chunk_state_ = ChunkState::kTrailerName;
         [[fallthrough]];
-      case ChunkState::kTrailer:  // trailers are read and dropped
+      case ChunkState::kTrailerName:  // trailers are checked for their form and dropped
+        if (++chunk_line_ > kMaxTrailerBytes) return failed();
+        if (c == ':') {
+          chunk_state_ = ChunkState::kTrailerValue;
+        } else if (!is(c, kToken)) {
+          return failed();
+        }
+        break;
+      case ChunkState::kTrailerValue:
         if (++chunk_line_ > kMaxTrailerBytes) return failed();
         if (c == '\r') {
           chunk_state_ = ChunkState::kTrailerLf;

@@ -70,7 +70,8 @@ class RequestParser {
     kDataCr,
     kDataLf,
     kTrailerStart,
-    kTrailer,
+    kTrailerName,
+    kTrailerValue,
     kTrailerLf,
     kEndLf,
   };
@@ -79,6 +80,7 @@ class RequestParser {
   bool read_request_line(std::string_view line, Request& request);
   bool read_field(std::span<char> line, Request& request);
   bool note_field(std::string_view name, std::string_view value);
+  bool read_connection(std::string_view value);
   bool finish_head();
   Progress parse_chunked(std::string_view bytes, std::size_t limit, std::string& body,
                          std::size_t& consumed);
