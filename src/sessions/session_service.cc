@@ -120,8 +120,9 @@ Result<SessionCache::View> SessionService::resolve(std::string_view cookie_id) {
   if (now >= session.session.last_seen + options_.touch_interval) {
     const Result<void> touched =
         store_.sessions().touch_sessions(std::span(&session.session.handle, 1), now);
-    if (!touched) return touched.failure();
-    session.session.last_seen = now;
+    // On a full disk people stay signed in, until the session's idle limit.
+    if (!touched && touched.code() != ErrorCode::kStoreFull) return touched.failure();
+    if (touched) session.session.last_seen = now;
   }
   SessionCache::View view = make_view(std::move(session.session), std::move(session.account));
   cache_.insert(mark, view);
