@@ -52,7 +52,7 @@ struct FindInstance {
 };
 /// Is the instance still there, and what it was made from still live?
 struct CheckInstance {
-  storage::Instance instance;
+  base::InstanceId id;
 };
 struct RefreshInstance {
   storage::Instance instance;  ///< with its new session, ticket time and expiry

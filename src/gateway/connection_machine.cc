@@ -262,7 +262,7 @@ Actions ConnectionMachine::on_enrolled(Result<void> outcome, Moment now) {
     out.push_back(CreateInstance{pending_->instance});
   } else {
     pending_->step = Step::kCheck;
-    out.push_back(CheckInstance{pending_->instance});
+    out.push_back(CheckInstance{pending_->instance.id});
   }
   return out;
 }
@@ -312,13 +312,24 @@ Actions ConnectionMachine::on_found(Result<std::optional<storage::Instance>> fou
   return out;
 }
 
-Actions ConnectionMachine::on_checked(Result<void> outcome, Moment now) {
+Actions ConnectionMachine::on_checked(Result<storage::Instance> checked, Moment now) {
   Actions out;
   if (!waits_for(Step::kCheck)) return out;
-  if (outcome) {
-    enter(false, now, out);
+  if (!checked) {
+    connect_failed(checked.code(), now, out);
+    return out;
+  }
+  // The device's older connection may have refreshed it since it was found. Then what we enrolled
+  // with is out of date, and what was checked was checked before we enrol.
+  const bool moved = checked->session != pending_->instance.session ||
+                     checked->ticket_created != pending_->instance.ticket_created;
+  pending_->instance = *std::move(checked);
+  membership_ = Membership(pending_->instance);
+  if (moved) {
+    pending_->step = Step::kEnrolKnown;
+    out.push_back(Enrol{});
   } else {
-    connect_failed(outcome.code(), now, out);
+    enter(false, now, out);
   }
   return out;
 }
@@ -330,6 +341,10 @@ Actions ConnectionMachine::on_refreshed(Result<void> outcome, Moment now) {
     // The store says "absent" when the instance was ended under a living connection: revoked.
     const bool ended = outcome.code() == ErrorCode::kAbsent;
     refresh_failed(ended ? ErrorCode::kRevoked : outcome.code(), now, out);
+    return out;
+  }
+  if (now.wall >= pending_->instance.expires) {  // the store took longer than the ticket lived
+    refresh_failed(ErrorCode::kExpired, now, out);
     return out;
   }
   const std::unique_ptr<Pending> done = std::move(pending_);

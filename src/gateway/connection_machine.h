@@ -96,7 +96,8 @@ class ConnectionMachine {
   /// @param stored  the instance as it stands: new, or the one this device had.
   Actions on_created(Result<storage::Instance> stored, Moment now);
   Actions on_found(Result<std::optional<storage::Instance>> found, Moment now);
-  Actions on_checked(Result<void> outcome, Moment now);
+  /// @param checked  the instance as it stands now.
+  Actions on_checked(Result<storage::Instance> checked, Moment now);
   Actions on_refreshed(Result<void> outcome, Moment now);
   Actions on_ended(Result<void> outcome, Moment now);
 

@@ -225,7 +225,7 @@ TEST_F(MachineTest, ResumesAnInstanceWithItsSecretAndHandsOutNoneAgain) {
   EXPECT_EQ(find<FindInstance>(asked)->id, instance.id);
   EXPECT_NE(find<Enrol>(machine_->on_found(std::optional(instance), now_)), nullptr);
   EXPECT_NE(find<CheckInstance>(machine_->on_enrolled({}, now_)), nullptr);
-  const Actions out = machine_->on_checked({}, now_);
+  const Actions out = machine_->on_checked(instance, now_);
   EXPECT_EQ(machine_->phase(), Phase::kLive);
   EXPECT_NE(first_frame(out).find(R"("device":"tab-1")"), std::string::npos);
   EXPECT_EQ(first_frame(out).find("secret"), std::string::npos);
@@ -264,6 +264,21 @@ TEST_F(MachineTest, RefusesAnExpiredInstanceWith110And4105) {
   const Actions out = machine_->on_found(std::optional(instance), now_);
   expect_error(out, ErrorCode::kInstanceExpired);
   expect_closed(out, CloseCode::kInstanceExpired);
+}
+
+TEST_F(MachineTest, EnrolsAndChecksAgainWhenTheInstanceMovedToAnotherSessionMeanwhile) {
+  storage::Instance instance = stored_instance();
+  connect_with_instance(instance, secret_of(instance));
+  machine_->on_found(std::optional(instance), now_);
+  machine_->on_enrolled({}, now_);
+  instance.session = base::SessionHandle("session-2");
+  const Actions moved = machine_->on_checked(instance, now_);
+  EXPECT_NE(find<Enrol>(moved), nullptr);
+  EXPECT_TRUE(frames(moved).empty());
+  EXPECT_EQ(machine_->membership().session(), "session-2");
+  EXPECT_NE(find<CheckInstance>(machine_->on_enrolled({}, now_)), nullptr);
+  machine_->on_checked(instance, now_);
+  EXPECT_EQ(machine_->phase(), Phase::kLive);
 }
 
 TEST_F(MachineTest, ChecksTheSessionAgainWhenAnInstanceComesBack) {

@@ -106,6 +106,14 @@ TEST_F(MachineTest, IsServedAgainAfterARefreshInTheGrace) {
   EXPECT_EQ(machine_->membership().expires(), now_.wall + seconds(600));
 }
 
+TEST_F(MachineTest, RefusesARefreshWhoseTicketEndsBeforeTheStoreAnswers) {
+  become_live(seconds(100));
+  refresh_ticket(facts(seconds(5)));
+  pass(seconds(5));
+  expect_error(machine_->on_refreshed({}, now_), ErrorCode::kTicketExpired);
+  expect_open();
+}
+
 TEST_F(MachineTest, ExpiresByTheWallClockAlsoWhenItJumpsAhead) {
   become_live(hours(1));
   now_.wall += hours(2);

@@ -164,9 +164,9 @@ void GatewayConnection::perform(FindInstance& action) {
 }
 
 void GatewayConnection::perform(CheckInstance& action) {
-  offload<Result<void>>(
-      [instance = std::move(action.instance)](InstanceDesk& desk, base::SystemTime now) {
-        return desk.check(instance, now);
+  offload<Result<storage::Instance>>(
+      [id = std::move(action.id)](InstanceDesk& desk, base::SystemTime now) {
+        return desk.check(id, now);
       },
       &ConnectionMachine::on_checked);
 }

@@ -14,27 +14,27 @@ bool session_is_live(const storage::SessionView& view, const SessionLimits& limi
 Result<void> InstanceDesk::check_session(const std::optional<base::SessionHandle>& session,
                                          base::SystemTime now) {
   if (!session) return {};
-  const auto view = store_.sessions().find_session_by_handle(*session);
+  const auto view = sessions_.find_session_by_handle(*session);
   if (!view) return view.failure();
   if (!*view || !session_is_live(**view, options_.sessions, now)) {
     return fail(ErrorCode::kRevoked, "the session is not live");
   }
   if (now - (*view)->session.last_seen >= options_.sessions.touch_every) {
-    return store_.sessions().touch_sessions({&*session, 1}, now);
+    return sessions_.touch_sessions({&*session, 1}, now);
   }
   return {};
 }
 
 Result<storage::Instance> InstanceDesk::create(storage::Instance instance, base::SystemTime now) {
   if (auto live = check_session(instance.session, now); !live) return live.failure();
-  storage::InstanceStore& store = store_.instances();
   // Twice, because between the steps another connection of the device may make it or end it.
   for (int attempt = 0;; ++attempt) {
-    const auto present = store.find_instance(instance.id);
+    const auto present = instances_.find_instance(instance.id);
     if (!present) return present.failure();
-    const auto stored = *present ? store.refresh_instance(instance.id, instance.session,
+    const auto stored = *present
+                            ? instances_.refresh_instance(instance.id, instance.session,
                                                           instance.ticket_created, instance.expires)
-                                 : store.create_instance(instance, options_.max_instances_per_user);
+                            : instances_.create_instance(instance, options_.max_instances_per_user);
     if (stored) {
       if (*present) {
         instance.generation = (*present)->generation;
@@ -48,37 +48,37 @@ Result<storage::Instance> InstanceDesk::create(storage::Instance instance, base:
 }
 
 Result<std::optional<storage::Instance>> InstanceDesk::find(const base::InstanceId& id) {
-  return store_.instances().find_instance(id);
+  return instances_.find_instance(id);
 }
 
-Result<void> InstanceDesk::check(const storage::Instance& instance, base::SystemTime now) {
-  const auto found = store_.instances().find_instance(instance.id);
+Result<storage::Instance> InstanceDesk::check(const base::InstanceId& id, base::SystemTime now) {
+  auto found = instances_.find_instance(id);
   if (!found) return found.failure();
   if (!*found) return fail(ErrorCode::kAbsent, "the instance has ended");
-  const auto watermark =
-      store_.revocations().watermark((*found)->application_key, (*found)->identity);
+  const auto watermark = revocations_.watermark((*found)->application_key, (*found)->identity);
   if (!watermark) return watermark.failure();
   if ((*found)->ticket_created <= *watermark) {
     return fail(ErrorCode::kRevoked, "the ticket is older than the watermark");
   }
-  return check_session((*found)->session, now);
+  if (auto live = check_session((*found)->session, now); !live) return live.failure();
+  return **std::move(found);
 }
 
 Result<void> InstanceDesk::refresh(const storage::Instance& instance, base::SystemTime now) {
   if (auto live = check_session(instance.session, now); !live) return live;
-  return store_.instances().refresh_instance(instance.id, instance.session, instance.ticket_created,
-                                             instance.expires);
+  return instances_.refresh_instance(instance.id, instance.session, instance.ticket_created,
+                                     instance.expires);
 }
 
 Result<void> InstanceDesk::end(const base::InstanceId& id) {
-  const auto ended = store_.instances().end_instance(id);
+  const auto ended = instances_.end_instance(id);
   if (!ended) return ended.failure();
   return {};
 }
 
 Result<void> InstanceDesk::touch(const std::vector<base::SessionHandle>& sessions,
                                  base::SystemTime now) {
-  return store_.sessions().touch_sessions(sessions, now);
+  return sessions_.touch_sessions(sessions, now);
 }
 
 }  // namespace countersign::gateway

@@ -37,8 +37,10 @@ class InstanceDesk {
     std::size_t max_instances_per_user = 200;
   };
 
-  /// `store` must outlive the desk.
-  InstanceDesk(storage::Store& store, Options options) : store_(store), options_(options) {}
+  /// The stores must outlive the desk.
+  InstanceDesk(storage::SessionStore& sessions, storage::InstanceStore& instances,
+               storage::RevocationStore& revocations, Options options)
+      : sessions_(sessions), instances_(instances), revocations_(revocations), options_(options) {}
 
   /// Stores a new instance, or prolongs the one of this id: the device was here before.
   /// @return the instance as it stands: one that was there keeps generation and key id.
@@ -46,8 +48,8 @@ class InstanceDesk {
   /// kLimitExceeded.
   Result<storage::Instance> create(storage::Instance instance, base::SystemTime now);
   Result<std::optional<storage::Instance>> find(const base::InstanceId& id);
-  /// Is it still what it was when it was found? kAbsent if it has ended, kRevoked as above.
-  Result<void> check(const storage::Instance& instance, base::SystemTime now);
+  /// Reads it again and judges what it says now. kAbsent if it has ended, kRevoked as above.
+  Result<storage::Instance> check(const base::InstanceId& id, base::SystemTime now);
   /// Prolongs it. kAbsent, kRevoked.
   Result<void> refresh(const storage::Instance& instance, base::SystemTime now);
   /// Ends it; success also if it had ended before.
@@ -59,7 +61,9 @@ class InstanceDesk {
   Result<void> check_session(const std::optional<base::SessionHandle>& session,
                              base::SystemTime now);
 
-  storage::Store& store_;
+  storage::SessionStore& sessions_;
+  storage::InstanceStore& instances_;
+  storage::RevocationStore& revocations_;
   const Options options_;
 };
 
