@@ -149,9 +149,8 @@ TEST(SqliteIoError, EveryFailingOperationIsFatalOrAcknowledgedForGood) {
 }
 
 TEST(SqliteIoErrorDeathTest, EndsTheProcess) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  const auto write_on_a_broken_disk = [] {
-    const TestDirectory directory;
+  const TestDirectory directory;
+  const auto write_on_a_broken_disk = [&] {
     DroppingVfs vfs;
     SqliteOptions options = directory.options();
     options.vfs = vfs.name();

@@ -2,8 +2,8 @@
 // reading connections. Other processes may use the same file at the same time.
 //
 // Acknowledged means committed: every commit is synced (synchronous=FULL) before anybody is told.
-// docs/reference and src/storage/sqlite/group_writer.h say what happens when the disk is full
-// (kStoreFull, deletions go on) and when it fails (the process ends).
+// group_writer.h says what happens when the disk is full (kStoreFull, deletions go on) and when it
+// fails (the process ends).
 // Thread-safety: as Store; every call may be made from any thread.
 #ifndef COUNTERSIGN_STORAGE_SQLITE_SQLITE_STORE_H_
 #define COUNTERSIGN_STORAGE_SQLITE_SQLITE_STORE_H_
