@@ -52,6 +52,8 @@ spdlog::logger& logger() {
 
 }  // namespace
 
+bool log_enabled(LogLevel level) { return logger().should_log(spdlog_level(level)); }
+
 void set_log_level(LogLevel level) { logger().set_level(spdlog_level(level)); }
 
 std::string format_log_line(std::string_view time, LogLevel level, std::string_view event,

@@ -45,6 +45,8 @@ inline void log_error(std::string_view event, std::initializer_list<LogField> fi
   log(LogLevel::kError, event, fields);
 }
 
+/// True if lines of this level are written: lets hot paths leave the making of fields alone.
+bool log_enabled(LogLevel level);
 /// Sets the lowest level that is written. Default: info.
 void set_log_level(LogLevel level);
 

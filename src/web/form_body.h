@@ -62,8 +62,8 @@ enum class BodyType { kNone, kForm, kJson };
 /// `application/json`, each with `charset=utf-8` at most, and for the header sent twice.
 Result<BodyType> body_type(const net::Request& request);
 
-/// Reads the body by its content type; no body gives no fields. Failures of the three above.
-Result<Fields> read_fields(const net::Request& request);
+/// Reads the body by its type; no body gives no fields. kBadRequest.
+Result<Fields> read_fields(BodyType type, std::string_view body);
 
 }  // namespace countersign::web
 

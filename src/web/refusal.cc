@@ -12,7 +12,7 @@ std::string_view heading_of(int status) {
     case 403:
       return "Not allowed";
     case 404:
-      return "Nothing here";
+      return "Not found";
     case 429:
     case 503:
       return "Busy";

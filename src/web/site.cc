@@ -146,18 +146,18 @@ net::Awaitable<net::Response> Site::dispatch(Call& call) {
 std::optional<net::Response> Site::guard(Call& call) const {
   const net::Request& request = call.request;
   if (call.route.method == "GET") return std::nullopt;  // changes nothing; the body is not read
+  const Result<BodyType> type = body_type(request);
   CrossSiteVerdict verdict = CrossSiteVerdict::kPass;
   if (call.route.guard == Guard::kCrossSite) {
-    const bool cors_json = call.route.cors == Cors::kListedWithCookies &&
-                           body_type(request).value_or(BodyType::kNone) == BodyType::kJson;
+    const bool cors_json = call.route.cors == Cors::kListedWithCookies && type == BodyType::kJson;
     verdict = judge_cross_site(source_of(request), context_.origin, cors_json);
   }
   if (verdict == CrossSiteVerdict::kRefuse) return refuse_call(call, ErrorCode::kCrossSite);
 
   // SDKs post `{}` for a ticket: nothing to decode.
-  const bool empty_object = request.body == "{}" && body_type(request) == BodyType::kJson;
+  const bool empty_object = request.body == "{}" && type == BodyType::kJson;
   if (!empty_object) {
-    Result<Fields> fields = read_fields(request);
+    Result<Fields> fields = type.ok() ? read_fields(*type, request.body) : type.failure();
     if (!fields) {
       base::log_info("body_refused",
                      {{"request_id", request.id}, {"detail", fields.error().detail}});
@@ -230,11 +230,13 @@ void Site::note(const net::Request& request, const Route* route, const net::Resp
   const auto digit = static_cast<std::size_t>(response.status / 100);
   if (digit < answers_.size()) answers_[digit]->add();
   const bool quiet = route != nullptr && route->quiet && response.status < 500;
+  const base::LogLevel level = quiet ? base::LogLevel::kDebug : base::LogLevel::kInfo;
+  if (!base::log_enabled(level)) return;
   const std::chrono::duration<double, std::milli> took = context_.clock.steady() - began;
   // Routes are named by their pattern; what matched none is cut, so that it cannot flood the log.
   const std::string_view path =
       route != nullptr ? route->path : request.path.substr(0, kMaxLoggedPath);
-  base::log(quiet ? base::LogLevel::kDebug : base::LogLevel::kInfo, "http_request",
+  base::log(level, "http_request",
             {{"method", request.method.substr(0, 16)},
              {"path", path},
              {"status", response.status},
