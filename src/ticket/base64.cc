@@ -75,14 +75,15 @@ const bool kHasSsse3 = [] {
   return __builtin_cpu_supports("ssse3") != 0;
 }();
 
-// Encodes 12 bytes to 16 characters per step; reads 16. Moves `in` and `out`, lessens `size`.
-__attribute__((target("ssse3"))) void encode_vectors(const unsigned char*& in, std::size_t& size,
-                                                     char*& out) noexcept {
+// Encodes 12 bytes to 16 characters per step; reads 16. Returns how many bytes were encoded.
+__attribute__((target("ssse3"))) std::size_t encode_vectors(const unsigned char* in,
+                                                            std::size_t size, char* out) noexcept {
   const __m128i spread = _mm_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
   const __m128i offsets =
       _mm_setr_epi8('a' - 26, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52, '0' - 52,
                     '0' - 52, '0' - 52, '0' - 52, '+' - 62, '/' - 63, 'A', 0, 0);
-  while (size >= 16) {
+  std::size_t done = 0;
+  for (; size - done >= 16; done += 12) {
     __m128i word = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
     word = _mm_shuffle_epi8(word, spread);
     // Four 6-bit values out of each three bytes, moved into place by multiplication.
@@ -99,15 +100,15 @@ __attribute__((target("ssse3"))) void encode_vectors(const unsigned char*& in, s
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), text);
     in += 12;
     out += 16;
-    size -= 12;
   }
+  return done;
 }
 
-// Decodes 16 characters to 12 bytes per step; writes 16, for which at least 24 characters are left.
-// Stops at the first character outside the alphabet.
-__attribute__((target("ssse3"))) void decode_vectors(const unsigned char*& in,
-                                                     const unsigned char* end,
-                                                     unsigned char*& out) noexcept {
+// Decodes 16 characters to 12 bytes per step; writes 16. Stops at the first character outside the
+// alphabet. Returns how many characters were decoded.
+__attribute__((target("ssse3"))) std::size_t decode_vectors(const unsigned char* in,
+                                                            std::size_t size,
+                                                            unsigned char* out) noexcept {
   // Two look-ups, by the low and the high half of a character, have a bit in common exactly for
   // characters outside the alphabet.
   const __m128i low_class = _mm_setr_epi8(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
@@ -117,13 +118,14 @@ __attribute__((target("ssse3"))) void decode_vectors(const unsigned char*& in,
   const __m128i offsets = _mm_setr_epi8(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0);
   const __m128i slash = _mm_set1_epi8(0x2F);
   const __m128i pack = _mm_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1);
-  while (end - in >= 24) {
+  std::size_t done = 0;
+  for (; size - done >= 16; done += 16) {
     const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
     const __m128i high = _mm_and_si128(_mm_srli_epi32(text, 4), slash);
     const __m128i low = _mm_and_si128(text, slash);
     const __m128i foreign =
         _mm_and_si128(_mm_shuffle_epi8(low_class, low), _mm_shuffle_epi8(high_class, high));
-    if (_mm_movemask_epi8(_mm_cmpgt_epi8(foreign, _mm_setzero_si128())) != 0) return;
+    if (_mm_movemask_epi8(_mm_cmpgt_epi8(foreign, _mm_setzero_si128())) != 0) break;
     const __m128i is_slash = _mm_cmpeq_epi8(text, slash);
     const __m128i values =
         _mm_add_epi8(text, _mm_shuffle_epi8(offsets, _mm_add_epi8(is_slash, high)));
@@ -133,6 +135,7 @@ __attribute__((target("ssse3"))) void decode_vectors(const unsigned char*& in,
     in += 16;
     out += 12;
   }
+  return done;
 }
 #endif
 
@@ -142,7 +145,12 @@ char* encode(Variant variant, const void* data, std::size_t size, char* out) noe
   const EncodeTable& table = variant == Variant::kStandard ? kStandardEncode : kUrlSafeEncode;
   const auto* in = static_cast<const unsigned char*>(data);
 #if defined(__x86_64__)
-  if (variant == Variant::kStandard && kHasSsse3) encode_vectors(in, size, out);
+  if (variant == Variant::kStandard && kHasSsse3) {
+    const std::size_t done = encode_vectors(in, size, out);
+    in += done;
+    size -= done;
+    out += done / 3 * 4;
+  }
 #endif
   while (size >= 8) {
     // Eight bytes read, six used: four pairs from one load.
@@ -200,7 +208,11 @@ std::optional<std::size_t> decode(Variant variant, std::string_view text, void* 
   auto* write = static_cast<unsigned char*>(out);
   auto* const begin = write;
 #if defined(__x86_64__)
-  if (variant == Variant::kStandard && kHasSsse3) decode_vectors(in, groups_end, write);
+  if (variant == Variant::kStandard && kHasSsse3) {
+    const std::size_t done = decode_vectors(in, static_cast<std::size_t>(groups_end - in), write);
+    in += done;
+    write += done / 4 * 3;
+  }
 #endif
   std::uint32_t seen = 0;
   while (groups_end - in >= 8) {

@@ -43,7 +43,7 @@ char* write_json_text(std::string_view text, char* out) noexcept {
   const char* at = text.data();
   const char* const end = at + text.size();
   while (at != end) {
-    while (end - at >= 8 && plain_characters(at) == 8 && std::memchr(at, 0x7F, 8) == nullptr) {
+    while (end - at >= 8 && needs_no_escape(at)) {
       std::memcpy(out, at, 8);
       at += 8;
       out += 8;

@@ -19,12 +19,10 @@ int digits(const char* at, int count) noexcept {
   return value;
 }
 
-char* put_digits(char* out, unsigned value, int count) noexcept {
-  for (int i = count - 1; i >= 0; --i) {
-    out[i] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  }
-  return out + count;
+char* put_two_digits(char* out, unsigned value) noexcept {
+  out[0] = static_cast<char>('0' + value / 10);
+  out[1] = static_cast<char>('0' + value % 10);
+  return out + 2;
 }
 
 }  // namespace
@@ -122,17 +120,19 @@ char* write_timestamp(std::chrono::sys_seconds instant, char* out) noexcept {
   const auto day = std::chrono::floor<std::chrono::days>(instant);
   const std::chrono::year_month_day date{day};
   const auto second = static_cast<unsigned>((instant - day).count());
-  out = put_digits(out, static_cast<unsigned>(static_cast<int>(date.year())), 4);
+  const auto year = static_cast<unsigned>(static_cast<int>(date.year()));
+  out = put_two_digits(out, year / 100);
+  out = put_two_digits(out, year % 100);
   *out++ = '-';
-  out = put_digits(out, static_cast<unsigned>(date.month()), 2);
+  out = put_two_digits(out, static_cast<unsigned>(date.month()));
   *out++ = '-';
-  out = put_digits(out, static_cast<unsigned>(date.day()), 2);
+  out = put_two_digits(out, static_cast<unsigned>(date.day()));
   *out++ = 'T';
-  out = put_digits(out, second / 3600, 2);
+  out = put_two_digits(out, second / 3600);
   *out++ = ':';
-  out = put_digits(out, second / 60 % 60, 2);
+  out = put_two_digits(out, second / 60 % 60);
   *out++ = ':';
-  out = put_digits(out, second % 60, 2);
+  out = put_two_digits(out, second % 60);
   *out++ = 'Z';
   return out;
 }
@@ -141,10 +141,10 @@ std::string timestamp_text(Timestamp timestamp) {
   std::string text(kTimestampLength, '\0');
   write_timestamp(std::chrono::sys_seconds{std::chrono::seconds{timestamp.seconds}}, text.data());
   if (timestamp.nanoseconds == 0) return text;
-  std::string fraction(10, '.');
-  put_digits(fraction.data() + 1, static_cast<unsigned>(timestamp.nanoseconds), 9);
+  std::string fraction = std::to_string(timestamp.nanoseconds);
+  fraction.insert(0, 9 - fraction.size(), '0');
   fraction.erase(fraction.find_last_not_of('0') + 1);
-  return text.insert(kTimestampLength - 1, fraction);
+  return text.insert(kTimestampLength - 1, "." + fraction);
 }
 
 }  // namespace countersign

@@ -27,7 +27,9 @@ constexpr std::string_view kEnd = R"("})";
 // at their limits.
 constexpr std::size_t kMaxPayloadBytes =
     (kMaxUserNameBytes + 255) * kMaxEscapedPerByte + kMaxSessionHandleBytes + 256;
-static_assert(base64::encoded_size(kBase64, kMaxPayloadBytes) + 1 + 44 < kMaxTicketBytes);
+constexpr std::size_t kSignatureLength = base64::encoded_size(kBase64, sizeof(Mac));
+static_assert(base64::encoded_size(kBase64, kMaxPayloadBytes) + 1 + kSignatureLength <
+              kMaxTicketBytes);
 
 }  // namespace
 
@@ -65,11 +67,10 @@ Result<CompactUserTicket> mint_user_ticket(const KeyRing& ring, const RawUserTic
 
   const auto size = static_cast<std::size_t>(end - payload.data());
   const Mac mac = application->secrets.front().key.sign({payload.data(), size});
-  std::array<char, kMaxTicketBytes> text;
-  char* out = base64::encode(kBase64, payload.data(), size, text.data());
-  *out++ = ':';
-  out = base64::encode(kBase64, mac.data(), mac.size(), out);
-  return CompactUserTicket{std::string(text.data(), out), name_notes(raw.identity)};
+  std::string text(base64::encoded_size(kBase64, size) + 1 + kSignatureLength, ':');
+  char* const signature = base64::encode(kBase64, payload.data(), size, text.data()) + 1;
+  base64::encode(kBase64, mac.data(), mac.size(), signature);
+  return CompactUserTicket{std::move(text), name_notes(raw.identity)};
 }
 
 }  // namespace countersign

@@ -40,7 +40,7 @@ std::optional<ErrorCode> open_envelope(std::string_view compact, std::size_t max
     envelope.large_buffer = std::make_unique<char[]>(base64::max_decoded_size(compact.size()));
     out = envelope.large_buffer.get();
   }
-  // Both halves fit into one buffer: together they are shorter than the ticket's own bound.
+  // Both halves fit into one buffer: together they are shorter than the ticket.
   const std::optional<std::size_t> payload_size =
       base64::decode(kBase64, compact.substr(0, colon), out);
   if (!payload_size) return ErrorCode::kBadBase64;

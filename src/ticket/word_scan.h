@@ -30,6 +30,14 @@ inline unsigned plain_characters(const char* at) noexcept {
   return static_cast<unsigned>(std::countr_zero(marks)) / 8;
 }
 
+/// True if none of the eight characters at `at` needs an escape in canonical JSON: additionally to
+/// the above, none is U+007F.
+inline bool needs_no_escape(const char* at) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, 8);
+  return plain_characters(at) == 8 && ((word + repeat_byte(1)) & repeat_byte(0x80)) == 0;
+}
+
 }  // namespace countersign
 
 #endif  // COUNTERSIGN_TICKET_WORD_SCAN_H_
