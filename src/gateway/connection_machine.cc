@@ -12,13 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// While an expected wall-clock instant does not come, because the machine's clock was set back.
-constexpr milliseconds kWallRecheck{1'000};
-// While pushes are held.
-constexpr milliseconds kFencedRecheck{500};
-// Two notices closer than this are one.
-constexpr milliseconds kNoticeApart{1'000};
-
 // What a command hears that was being obeyed when the connection had to close.
 ErrorCode error_for_close(CloseCode code) {
   switch (code) {
@@ -39,10 +32,6 @@ ErrorCode error_for_close(CloseCode code) {
     default:
       return ErrorCode::kInternal;
   }
-}
-
-bool is_ticket_fault(ErrorCode code) {
-  return static_cast<int>(code) >= 1200 && code != ErrorCode::kRevoked;
 }
 
 }  // namespace
@@ -132,25 +121,6 @@ void ConnectionMachine::obey(protocol::Command& command, Moment now, Actions& ou
   }
 }
 
-void ConnectionMachine::obey_connect(std::uint32_t id, protocol::Connect& connect, Moment now,
-                                     Actions& out) {
-  if (phase_ != Phase::kNew) return reply_error(id, ErrorCode::kBadState, out);
-  phase_ = Phase::kConnecting;
-  begin(id, Step::kVerifyConnect, now);
-  if (shutdown_at_ != base::SteadyTime::max()) {
-    return close(CloseCode::kShutdown, out, shutdown_retry_);
-  }
-  if (now.fenced) return connect_failed(ErrorCode::kOverloaded, now, out);
-  pending_->device = std::move(connect.device);
-  if (!connect.user_ticket.empty()) {
-    out.push_back(VerifyTicket{std::move(connect.user_ticket), pending_->device});
-    return;
-  }
-  pending_->step = Step::kFind;
-  pending_->secret = std::move(connect.secret);
-  out.push_back(FindInstance{base::InstanceId(std::move(connect.instance))});
-}
-
 void ConnectionMachine::obey_refresh(std::uint32_t id, protocol::Refresh& refresh, Moment now,
                                      Actions& out) {
   if (pending_) return reply_error(id, ErrorCode::kBadState, out);
@@ -208,28 +178,6 @@ Actions ConnectionMachine::on_ticket(Result<TicketFacts> ticket, Fresh fresh, Mo
   return out;
 }
 
-void ConnectionMachine::ticket_for_connect(Result<TicketFacts>& ticket, Fresh& fresh, Moment now,
-                                           Actions& out) {
-  if (!ticket) return connect_failed(ticket.code(), now, out);
-  // The verifier allows for skewed clocks; an instance ends when its ticket says so.
-  if (ticket->expires <= now.wall) return connect_failed(ErrorCode::kExpired, now, out);
-  storage::Instance& instance = pending_->instance;
-  instance.device = std::move(pending_->device.empty() ? fresh.device : pending_->device);
-  instance.application_key = std::move(ticket->application_key);
-  instance.identity = std::move(ticket->identity);
-  instance.session = std::move(ticket->session);
-  instance.id = base::InstanceId(
-      keys_.instance_for(instance.application_key, instance.identity, instance.device));
-  instance.generation = fresh.generation;
-  instance.key_id = keys_.current_key_id();
-  instance.ticket_created = ticket->created;
-  instance.created = now.wall;
-  instance.expires = capped_expiry(ticket->expires, now);
-  membership_ = Membership(instance);
-  pending_->step = Step::kEnrolNew;
-  out.push_back(Enrol{});
-}
-
 void ConnectionMachine::ticket_for_refresh(Result<TicketFacts>& ticket, Moment now, Actions& out) {
   if (!ticket) return refresh_failed(ticket.code(), now, out);
   if (!membership_.same_user(ticket->application_key, ticket->identity)) {
@@ -250,88 +198,6 @@ void ConnectionMachine::ticket_for_refresh(Result<TicketFacts>& ticket, Moment n
   }
   pending_->step = Step::kRefresh;
   out.push_back(RefreshInstance{instance});
-}
-
-Actions ConnectionMachine::on_enrolled(Result<void> outcome, Moment now) {
-  Actions out;
-  if (!waits_for(Step::kEnrolNew) && !waits_for(Step::kEnrolKnown)) return out;
-  if (!outcome) {
-    connect_failed(outcome.code(), now, out);
-  } else if (pending_->step == Step::kEnrolNew) {
-    pending_->step = Step::kCreate;
-    out.push_back(CreateInstance{pending_->instance});
-  } else {
-    pending_->step = Step::kCheck;
-    out.push_back(CheckInstance{pending_->instance.id});
-  }
-  return out;
-}
-
-Actions ConnectionMachine::on_created(Result<storage::Instance> stored, Moment now) {
-  Actions out;
-  if (!waits_for(Step::kCreate)) return out;
-  if (stored) {
-    pending_->instance = std::move(*stored);
-    enter(true, now, out);
-  } else {
-    connect_failed(stored.code(), now, out);
-  }
-  return out;
-}
-
-Actions ConnectionMachine::on_found(Result<std::optional<storage::Instance>> found, Moment now) {
-  Actions out;
-  if (!waits_for(Step::kFind)) return out;
-  if (!found) {
-    connect_failed(found.code(), now, out);
-    return out;
-  }
-  // Unknown instance, wrong secret and somebody else's device are one answer outside.
-  ErrorCode fault = ErrorCode::kAbsent;
-  if (*found) {
-    storage::Instance& instance = **found;
-    const auto secret = keys_.secret(instance.key_id, instance.application_key, instance.id.text(),
-                                     instance.generation);
-    const bool genuine = secret && base::equal_constant_time(*secret, pending_->secret);
-    const bool same_device = pending_->device.empty() || pending_->device == instance.device;
-    if (genuine && same_device) {
-      if (instance.expires <= now.wall) {
-        connect_failed(ErrorCode::kInstanceExpired, now, out);
-        return out;
-      }
-      membership_ = Membership(instance);
-      pending_->instance = std::move(instance);
-      pending_->step = Step::kEnrolKnown;
-      out.push_back(Enrol{});
-      return out;
-    }
-    fault = genuine ? ErrorCode::kPermissionDenied : ErrorCode::kUnauthorized;
-  }
-  out.push_back(Report{Report::Event::kInstanceRefused, fault});
-  connect_failed(ErrorCode::kUnauthorized, now, out);
-  return out;
-}
-
-Actions ConnectionMachine::on_checked(Result<storage::Instance> checked, Moment now) {
-  Actions out;
-  if (!waits_for(Step::kCheck)) return out;
-  if (!checked) {
-    connect_failed(checked.code(), now, out);
-    return out;
-  }
-  // The device's older connection may have refreshed it since it was found. Then what we enrolled
-  // with is out of date, and what was checked was checked before we enrol.
-  const bool moved = checked->session != pending_->instance.session ||
-                     checked->ticket_created != pending_->instance.ticket_created;
-  pending_->instance = *std::move(checked);
-  membership_ = Membership(pending_->instance);
-  if (moved) {
-    pending_->step = Step::kEnrolKnown;
-    out.push_back(Enrol{});
-  } else {
-    enter(false, now, out);
-  }
-  return out;
 }
 
 Actions ConnectionMachine::on_refreshed(Result<void> outcome, Moment now) {
@@ -407,73 +273,6 @@ Actions ConnectionMachine::on_recheck(Moment) {
   return out;
 }
 
-// Getting in, and not.
-
-void ConnectionMachine::enter(bool from_ticket, Moment now, Actions& out) {
-  if (now.fenced) return connect_failed(ErrorCode::kOverloaded, now, out);
-  if (now.wall >= membership_.expires()) {
-    return connect_failed(ErrorCode::kInstanceExpired, now, out);
-  }
-  const std::unique_ptr<Pending> done = std::move(pending_);
-  const storage::Instance& instance = done->instance;
-  phase_ = Phase::kLive;
-
-  const std::string name = connection_name();
-  std::optional<std::string> secret;
-  protocol::ConnectReply reply;
-  reply.connection = name;
-  reply.node = config_.node;
-  reply.user_type = instance.identity.type;
-  reply.user_endpoint = instance.identity.endpoint;
-  reply.device = instance.device;
-  reply.server_time = now.wall;
-  reply.instance_expires_at = instance.expires;
-  reply.ping_interval = config_.ping_interval;
-  reply.limits = config_.limits;
-  if (from_ticket) {
-    secret = keys_.secret(instance.key_id, instance.application_key, instance.id.text(),
-                          instance.generation);
-    reply.instance = instance.id.text();
-    reply.secret = *secret;
-  }
-  out.push_back(SendFrame{protocol::encode_connect_reply(done->id, reply)});
-  out.push_back(Announce{});
-  if (secret) base::wipe(*secret);
-
-  // The first ping falls into the second half of its interval.
-  next_ping_ = now.steady + config_.ping_interval * (256 + spread_) / 512;
-  plan_notice(now.wall, now);
-}
-
-void ConnectionMachine::connect_failed(ErrorCode reason, Moment, Actions& out) {
-  const std::uint32_t id = pending_->id;
-  pending_.reset();
-  CloseCode code = CloseCode::kServerError;
-  milliseconds retry_after = config_.retry_after;
-  ErrorCode reply = reason;
-  if (is_ticket_fault(reason)) {
-    out.push_back(Report{Report::Event::kTicketRefused, reason});
-    code = CloseCode::kBadInstance;
-  } else if (reason == ErrorCode::kRevoked) {
-    out.push_back(Report{Report::Event::kTicketRefused, reason});
-    code = CloseCode::kRevoked;
-  } else if (reason == ErrorCode::kLimitExceeded) {
-    out.push_back(Report{Report::Event::kConnectFailed, reason});
-    code = CloseCode::kConnectionLimit;
-  } else if (reason == ErrorCode::kUnauthorized || reason == ErrorCode::kAbsent) {
-    reply = ErrorCode::kUnauthorized;
-    code = CloseCode::kBadInstance;
-  } else if (reason == ErrorCode::kInstanceExpired) {
-    out.push_back(Report{Report::Event::kInstanceRefused, reason});
-    code = CloseCode::kInstanceExpired;
-  } else {
-    out.push_back(Report{Report::Event::kConnectFailed, reason});
-  }
-  if (code != CloseCode::kServerError) retry_after = milliseconds{0};
-  reply_error(id, reply, out);
-  close(code, out, retry_after);
-}
-
 void ConnectionMachine::refresh_failed(ErrorCode reason, Moment now, Actions& out) {
   const std::unique_ptr<Pending> done = std::move(pending_);
   const bool ticket_fault = is_ticket_fault(reason) || reason == ErrorCode::kRevoked;
@@ -500,60 +299,6 @@ void ConnectionMachine::finish_deferred(std::uint32_t terminate_id, Moment now, 
 void ConnectionMachine::end_instance(std::uint32_t id, Moment now, Actions& out) {
   begin(id, Step::kEnd, now);
   out.push_back(EndInstance{base::InstanceId(std::string(membership_.instance()))});
-}
-
-// Time.
-
-void ConnectionMachine::expire_if_due(Moment now) {
-  if (phase_ != Phase::kLive || now.wall < membership_.expires()) return;
-  phase_ = Phase::kExpired;
-  phase_deadline_ = now.steady + config_.expiry_grace;
-  wall_check_ = base::SteadyTime::max();
-}
-
-base::SystemTime ConnectionMachine::capped_expiry(base::SystemTime expires, Moment now) const {
-  return std::min(expires, now.wall + config_.max_instance_life);
-}
-
-// Sets next_notice_ to the first notice later than `after`, and the next look at the wall clock.
-void ConnectionMachine::plan_notice(base::SystemTime after, Moment now) {
-  const base::SystemTime end = membership_.expires();
-  const auto life = end - membership_.ticket_created();
-  next_notice_ = base::SystemTime::max();
-  for (const base::SystemTime at : {end - life / 5, end - config_.final_notice}) {
-    if (at > after) next_notice_ = std::min(next_notice_, at);
-  }
-  const auto left = std::min(next_notice_, end) - now.wall;
-  wall_check_ = now.steady + std::max<base::SystemTime::duration>(left, milliseconds{0});
-}
-
-void ConnectionMachine::watch_wall(Moment now, Actions& out) {
-  if (phase_ != Phase::kLive || now.steady < wall_check_) return;
-  if (now.wall < next_notice_) {
-    plan_notice(now.wall, now);
-    wall_check_ = std::max(wall_check_, now.steady + kWallRecheck);
-  } else if (now.fenced) {
-    wall_check_ = now.steady + kFencedRecheck;
-  } else {
-    const auto left = std::chrono::duration_cast<milliseconds>(membership_.expires() - now.wall);
-    out.push_back(SendFrame{protocol::encode_expiring(left)});
-    plan_notice(now.wall + kNoticeApart, now);
-  }
-}
-
-void ConnectionMachine::keep_alive(Moment now, Actions& out) {
-  if (now.steady < next_ping_) return;
-  out.push_back(SendFrame{std::string(protocol::kPing)});
-  next_ping_ = now.steady + config_.ping_interval;
-  pong_deadline_ = now.steady + config_.pong_timeout;
-}
-
-std::optional<base::SteadyTime> ConnectionMachine::next_deadline() const {
-  if (closing()) return std::nullopt;
-  auto next = std::min({next_ping_, pong_deadline_, wall_check_, shutdown_at_});
-  if (phase_ == Phase::kNew || phase_ == Phase::kExpired) next = std::min(next, phase_deadline_);
-  if (pending_) next = std::min(next, pending_->deadline);
-  return next;
 }
 
 // Small parts.

@@ -163,6 +163,7 @@ class ConnectionMachine {
   void keep_alive(Moment now, Actions& out);
   base::SystemTime capped_expiry(base::SystemTime expires, Moment now) const;
 
+  static bool is_ticket_fault(ErrorCode code);
   bool waits_for(Step step) const { return pending_ && pending_->step == step; }
   void begin(std::uint32_t id, Step step, Moment now);
   void reply_error(std::uint32_t id, ErrorCode code, Actions& out) const;
