@@ -99,7 +99,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& ce
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
   SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
-  SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384");
+  char groups[] = "X25519:P-256:P-384";  // the macro wants it mutable
+  SSL_CTX_set1_groups_list(ctx, groups);
   // Resumption by tickets, which cost the server no memory. Keys live as long as this context.
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   static constexpr std::string_view kSessionContext = "countersign";

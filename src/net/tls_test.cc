@@ -32,7 +32,8 @@ class Certificate {
   std::string file() const { return (directory_ / "cert.pem").string(); }
   std::string key() const { return (directory_ / "key.pem").string(); }
   void write(const std::string& name) const {
-    EVP_PKEY* const pair = EVP_EC_gen("P-256");
+    char curve[] = "P-256";  // the macro wants it mutable
+    EVP_PKEY* const pair = EVP_EC_gen(curve);
     X509* const x509 = X509_new();
     ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
     X509_gmtime_adj(X509_getm_notBefore(x509), -3600);
