@@ -20,17 +20,6 @@
 
 namespace countersign::cli {
 
-/// What all vectors of a file share.
-struct VectorContext {
-  std::shared_ptr<const KeyRing> ring;
-  std::map<std::string, Policy, std::less<>> policies;
-};
-
-/// Reads an array of `{key, secret}`; several secrets of one key are all active.
-Result<std::shared_ptr<const KeyRing>> read_keyring(const boost::json::array& keyring);
-/// Reads a policy's numbers; those the file leaves out are the built-in policy's of that name.
-Result<Policy> read_policy(std::string_view name, const boost::json::object& numbers);
-
 /// Runs one vector under one policy.
 /// @return nothing if it passes, else one line that says why not.
 std::optional<std::string> run_vector(const VectorContext& context,
