@@ -11,12 +11,9 @@
 #include <string>
 #include <string_view>
 
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include "countersign/key_ring.h"
-#include "countersign/policy.h"
-#include "countersign/result.h"
+#include "cli/vector_context.h"
 
 namespace countersign::cli {
 
