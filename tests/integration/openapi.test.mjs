@@ -49,7 +49,10 @@ function assertDescribed({ address, method, operation }, answer) {
   }
   for (const name of Object.keys(described.headers ?? {})) {
     const header = resolve(described.headers[name]);
-    if (header.required !== false) assert.ok(answer.headers[name.toLowerCase()] !== undefined, `${what} without ${name}`);
+    const value = answer.headers[name.toLowerCase()];
+    if (value === undefined) assert.equal(header.required, false, `${what} without ${name}`);
+    else if (header.schema?.type === "integer") assertSchema(Number(value), header.schema, `${what}: ${name}`);
+    else assertSchema(value, header.schema ?? {}, `${what}: ${name}`);
   }
 }
 
@@ -61,6 +64,7 @@ function assertSchema(value, given, what) {
     const allowed = [schema.type].flat();
     assert.ok(allowed.includes(actual) || (actual === "integer" && allowed.includes("number")), `${what}: ${actual} for ${schema.type}`);
   }
+  if ("const" in schema) assert.equal(value, schema.const, what);
   if (schema.enum) assert.ok(schema.enum.includes(value), `${what}: ${value}`);
   if (schema.pattern) assert.match(value, new RegExp(schema.pattern), what);
   for (const name of schema.required ?? []) assert.ok(name in value, `${what}: ${name} is missing`);
@@ -76,10 +80,11 @@ test("the document is OpenAPI 3.1 with the contract's addresses", () => {
   assert.match(document.openapi, /^3\.1\./);
   for (const address of [
     "/", "/users/sign_up", "/users/sign_in", "/users/sign_out", "/v1/tickets", "/v1/gateway", "/api/auth",
-    "/sdk/countersign.js", "/sdk/countersign.mjs", "/healthz", "/readyz", "/metrics",
+    "/sdk/countersign.js", "/sdk/countersign.mjs", "/healthz", "/readyz",
   ]) {
     assert.ok(document.paths[address], `${address} is not described`);
   }
+  assert.match(document.info.description, /GET \/metrics.*metrics\.listen/);
 });
 
 for (const each of operations) {

@@ -1,0 +1,118 @@
+// A real Chromium, headless, with a profile of its own and no way out to other hosts. What a page says on
+// the console as an error, or throws, fails the test unless it was expected.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { after } from "node:test";
+import { chromium } from "playwright-core";
+import { cleanEnvironment, root } from "../../support/process.mjs";
+import { patienceMs } from "../../support/waiting.mjs";
+
+const screenshots = path.join(root, "build/screenshots");
+
+let launched;
+
+/** The browser of this test file; it ends with the file. */
+async function browser() {
+  launched ??= chromium.launch({
+    executablePath: process.env.COUNTERSIGN_CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--no-proxy-server",
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+    ],
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+    env: cleanEnvironment(),
+  });
+  return launched;
+}
+
+after(async () => {
+  if (launched) await (await launched).close();
+});
+
+/** A person at a browser: tabs that share cookies, and what went wrong in them. */
+export class Visitor {
+  static async open(options = {}) {
+    const context = await (await browser()).newContext({ ...options });
+    context.setDefaultTimeout(patienceMs);
+    return new Visitor(context);
+  }
+
+  constructor(context) {
+    this.context = context;
+    this.problems = [];
+    this.expected = [];
+    context.on("page", (page) => this.#watch(page));
+  }
+
+  #watch(page) {
+    page.on("console", (message) => {
+      if (message.type() === "error") this.problems.push(message.text());
+    });
+    page.on("pageerror", (error) => this.problems.push(String(error)));
+  }
+
+  /** Console errors that match are part of the test. */
+  expect(pattern) {
+    this.expected.push(pattern);
+  }
+
+  newTab() {
+    return this.context.newPage();
+  }
+
+  async cookies() {
+    return Object.fromEntries((await this.context.cookies()).map((cookie) => [cookie.name, cookie.value]));
+  }
+
+  /** Closes, and fails the test if anything unexpected went wrong in a page. */
+  async close() {
+    await this.context.close();
+    const unexpected = this.problems.filter((text) => !this.expected.some((pattern) => pattern.test(text)));
+    assert.deepEqual(unexpected, []);
+  }
+}
+
+/** Saves what a person sees, for people to look at. */
+export async function screenshot(page, name) {
+  fs.mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true });
+}
+
+// Our own pages.
+
+export async function signUpThroughPage(page, server, { name, password, email }) {
+  await page.goto(`${server.url}/users/sign_up`);
+  if (name) await page.getByLabel("User name").fill(name);
+  if (email) await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Create the account" }).click();
+}
+
+export async function signInThroughPage(page, server, { name, password }) {
+  await page.goto(`${server.url}/users/sign_in`);
+  await page.getByLabel("User name or e-mail address").fill(name);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+/** Waits until the client page shows a live client. */
+export async function clientStarted(page) {
+  await page.locator('#state[data-state="connected"]').waitFor();
+  await page.locator("#clientStart").waitFor({ state: "visible" });
+}
+
+/** What the page's tab keeps of its client: {instance, secret, device, applicationKey, identity}. */
+export function storedSession(page) {
+  return page.evaluate(() => {
+    for (let index = 0; index < sessionStorage.length; ++index) {
+      const key = sessionStorage.key(index);
+      if (key.startsWith("countersign/session/")) return JSON.parse(sessionStorage.getItem(key)).session;
+    }
+    return null;
+  });
+}
