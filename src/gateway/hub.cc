@@ -214,7 +214,7 @@ Hub::Hub(HubOptions options, const base::Clock& clock, base::Random& random, bas
                                "Connections that a revocation has ended.")) {
   random_.fill(hash_key_);
   for (std::size_t i = 0; i < options_.shards; ++i) {
-    shards_.push_back(std::make_unique<HubShard>(*this, i));
+    shards_.push_back(std::make_unique<HubShard>(*this));
   }
 }
 

@@ -58,7 +58,7 @@ class HubMember {
 /// The table of one shard.
 class HubShard {
  public:
-  HubShard(Hub& hub, std::size_t index) : hub_(hub), index_(index) {}
+  explicit HubShard(Hub& hub) : hub_(hub) {}
   HubShard(const HubShard&) = delete;
   HubShard& operator=(const HubShard&) = delete;
 
@@ -94,7 +94,6 @@ class HubShard {
   std::vector<base::SessionHandle> sessions() const;
 
   Hub& hub_;
-  const std::size_t index_;
   std::atomic<base::Executor*> executor_{nullptr};
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> live_{0};
