@@ -27,9 +27,9 @@ inline constexpr std::string_view kGatewayPath = "/v1/gateway";
 inline constexpr std::string_view kGatewaySubprotocol = "countersign.v1.json";
 
 struct GatewayDoorOptions {
-  /// WebSockets that one IPv4 address or IPv6 /64 may hold; beyond it: 4504. Keep it below the
-  /// server's limit on connections of one address, which browsers see as a plain failure.
-  std::size_t max_connections_per_address = 448;
+  /// WebSockets that one client's IPv4 address or IPv6 /64 may hold; beyond it: 4504. The server
+  /// limits the connections of one peer; behind a proxy all clients are one peer.
+  std::size_t max_connections_per_address = 512;
   std::size_t max_frame_bytes = 64 * 1024;
   std::size_t max_queued_bytes = 256 * 1024;
 };

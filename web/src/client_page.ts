@@ -99,7 +99,7 @@ function duration(seconds: number): string {
 const endings: Readonly<Record<End["kind"], readonly [title: string, text: string]>> = {
   expired: ["Your sign-in has ended", "It expired, or it was ended on another device."],
   signed_out: ["Your sign-in has ended", "You signed out in another tab, or your session was ended elsewhere."],
-  replaced: ["This client was replaced", "The same device connected a second time. Reload the page to take over."],
+  replaced: ["This client was replaced", "The same device connected a second time. Load the page again to take over."],
   refused: ["The client was refused", ""],
 };
 
@@ -114,6 +114,11 @@ function showEnd(end: End): void {
   failOpenStep(end.reason);
   element("endedTitle").textContent = title;
   element("endedReason").textContent = text === "" ? end.reason : text;
+  if (end.kind === "replaced" || end.kind === "refused") {
+    const link = element<HTMLAnchorElement>("endedLink");
+    link.href = "/";
+    link.textContent = "Load the page again";
+  }
   const panel = element("ended");
   panel.hidden = false;
   panel.focus();
@@ -176,7 +181,8 @@ async function start(): Promise<void> {
 
 function reportFailure(thrown: unknown): void {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  note("error", reason);
+  // What the client itself failed of stands in its commentary already.
+  if (!(thrown instanceof Countersign.CountersignError)) note("error", reason);
   failOpenStep(reason);
   if (!ended) showState("ended", "Not started");
 }
