@@ -87,6 +87,11 @@ std::string additional_data(const base::AccountId& row, std::string_view key_id)
 
 const std::uint8_t* bytes_of(std::string_view text) { return base::as_bytes(text).data(); }
 
+/// The password's bytes; an empty one has none, and libsodium wants an address all the same.
+const char* characters_of(const base::SecretBytes& password) {
+  return password.empty() ? "" : password.view().data();
+}
+
 std::string unpadded_base64(std::size_t zero_bytes) {
   std::string text = base::base64_encode(std::vector<std::uint8_t>(zero_bytes));
   while (text.back() == '=') text.pop_back();
@@ -123,7 +128,7 @@ PasswordHasher::PasswordHasher(HashOptions options, std::vector<SealingKey> keys
 Result<std::string> PasswordHasher::hash(const base::SecretBytes& password,
                                          const base::AccountId& row) const {
   std::array<char, crypto_pwhash_STRBYTES> phc{};
-  if (crypto_pwhash_str_alg(phc.data(), password.view().data(), password.view().size(),
+  if (crypto_pwhash_str_alg(phc.data(), characters_of(password), password.view().size(),
                             options_.passes, memory_bytes(), crypto_pwhash_ALG_ARGON2ID13) != 0) {
     return fail(ErrorCode::kOverloaded, "no memory to hash a password");
   }
@@ -140,7 +145,7 @@ PasswordVerdict PasswordHasher::verify(std::string_view stored, const base::Acco
   PasswordVerdict verdict;
   if (parameters) {
     verdict.matches =
-        crypto_pwhash_str_verify(phc.c_str(), password.view().data(), password.view().size()) == 0;
+        crypto_pwhash_str_verify(phc.c_str(), characters_of(password), password.view().size()) == 0;
     verdict.needs_rehash =
         verdict.matches && (!current_key || parameters->algorithm != "argon2id" ||
                             parameters->memory_kib != options_.memory_kib ||
