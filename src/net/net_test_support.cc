@@ -293,7 +293,7 @@ std::optional<RawClient::Frame> RawClient::read_frame() {
 ServerOptions quick_options() {
   ServerOptions options;
   options.shards = 2;
-  options.limits.header_timeout = 300ms;
+  options.limits.header_timeout = 1000ms;  // a busy machine may take a while to send
   options.limits.body_timeout = 300ms;
   options.limits.idle_timeout = 300ms;
   options.limits.write_timeout = 300ms;
