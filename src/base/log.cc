@@ -1,9 +1,17 @@
 #include "base/log.h"
 
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
+#include <thread>
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json_text.h"
@@ -39,15 +47,69 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::err;
 }
 
+/// stderr through a buffer of our own: stdio's has none, and a system call a line costs more than
+/// the ticket that the line tells of.
+class BufferedStderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    buffer_.append(message.payload.data(), message.payload.size());
+    buffer_ += '\n';
+    if (buffer_.size() >= kFlushBytes) flush_();
+  }
+  void flush_() override {
+    std::string_view rest = buffer_;
+    while (!rest.empty()) {
+      const auto written = ::write(STDERR_FILENO, rest.data(), rest.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) break;  // nowhere to complain; the lines are lost, the server goes on
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+    buffer_.clear();
+  }
+
+  static constexpr std::size_t kFlushBytes = 32 * 1024;
+  std::string buffer_;
+};
+
+/// The logger and the thread that flushes it. Lines wait a tenth of a second at most; warnings and
+/// errors do not wait, and take those before them along.
+class Output {
+ public:
+  Output() : logger_("countersign", std::make_shared<BufferedStderrSink>()) {
+    logger_.flush_on(spdlog::level::warn);
+    flusher_ = std::thread([this] { flush_now_and_then(); });
+  }
+  ~Output() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    flusher_.join();
+    logger_.flush();
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  spdlog::logger& logger() { return logger_; }
+
+ private:
+  void flush_now_and_then() {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, kFlushEvery, [this] { return stopping_; })) logger_.flush();
+  }
+
+  static constexpr std::chrono::milliseconds kFlushEvery{100};
+  spdlog::logger logger_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread flusher_;
+};
+
 spdlog::logger& logger() {
-  static const auto instance = [] {
-    auto made = std::make_shared<spdlog::logger>("countersign",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_pattern("%v");
-    made->flush_on(spdlog::level::debug);
-    return made;
-  }();
-  return *instance;
+  static Output output;
+  return output.logger();
 }
 
 }  // namespace
@@ -82,8 +144,8 @@ std::string format_log_line(std::string_view time, LogLevel level, std::string_v
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   auto& out = logger();
   if (!out.should_log(spdlog_level(level))) return;
-  out.log(spdlog_level(level), "{}",
-          format_log_line(format_rfc3339(SystemClock().now()), level, event, fields));
+  const auto line = format_log_line(format_rfc3339(SystemClock().now()), level, event, fields);
+  out.log(spdlog_level(level), spdlog::string_view_t(line));
 }
 
 }  // namespace countersign::base
