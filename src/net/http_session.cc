@@ -371,11 +371,8 @@ WebSocketDoor::Decision HttpSession::decide_upgrade() {
       (proxied && !server.limits.count_client(admission_, request.client))) {
     // Browsers drop a handshake that names none of the subprotocols they offered, and the close
     // code with it.
-    std::string first;
-    for_each_item(request.header("sec-websocket-protocol"), [&](std::string_view name) {
-      if (first.empty()) first = name;
-    });
-    return WebSocketDoor::RefuseAfterHandshake{CloseCode::kConnectionLimit, first};
+    return WebSocketDoor::RefuseAfterHandshake{CloseCode::kConnectionLimit,
+                                               first_offered_subprotocol(request)};
   }
   try {
     return server.door->decide(request, shard_);

@@ -1,16 +1,23 @@
 #include "net/response_writer.h"
 
-#include <algorithm>
 #include <charconv>
 
 namespace countersign::net {
 namespace {
 
+/// No control character but the tab. Written so that the compiler compares many bytes at once:
+/// every header of every answer passes here.
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("O3")))
+#endif
 bool is_clean(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
+  unsigned bad = 0;
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\t') || byte == 0x7f;
-  });
+    bad |= static_cast<unsigned>(byte < 0x20) & static_cast<unsigned>(byte != 0x09);
+    bad |= static_cast<unsigned>(byte == 0x7f);
+  }
+  return bad == 0;
 }
 
 void append_number(std::string& out, std::size_t number) {

@@ -1,9 +1,9 @@
 // TlsContext: certificate, key and rules of our TLS connections.
 //
-// OpenSSL is driven directly rather than through asio::ssl, whose streams keep four buffers of 17 kB
-// a connection; here OpenSSL gives its buffers back while a connection is idle.
-// Thread-safety: immutable after load(); new_session() from any thread.
-// Source: RFC 8446, RFC 7301 (ALPN), RFC 9325 (recommendations).
+// OpenSSL is driven directly rather than through asio::ssl, whose streams keep four buffers of 17
+// kB a connection; here OpenSSL gives its buffers back while a connection is idle. Thread-safety:
+// immutable after load(); new_session() from any thread. Source: RFC 8446, RFC 7301 (ALPN), RFC
+// 9325 (recommendations).
 #ifndef COUNTERSIGN_NET_TLS_CONTEXT_H_
 #define COUNTERSIGN_NET_TLS_CONTEXT_H_
 

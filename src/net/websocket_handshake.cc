@@ -55,6 +55,14 @@ bool wants_websocket(const Request& request) {
   return lists(request, "connection", "upgrade") && lists(request, "upgrade", "websocket");
 }
 
+std::string first_offered_subprotocol(const Request& request) {
+  std::string first;
+  for_each_item(request.header("sec-websocket-protocol"), [&](std::string_view name) {
+    if (first.empty()) first = name;
+  });
+  return first;
+}
+
 Result<Response> accept_websocket(const Request& request, std::string_view subprotocol) {
   if (request.count("sec-websocket-version") != 1 ||
       request.header("sec-websocket-version") != "13") {

@@ -3,6 +3,7 @@
 #ifndef COUNTERSIGN_NET_WEBSOCKET_HANDSHAKE_H_
 #define COUNTERSIGN_NET_WEBSOCKET_HANDSHAKE_H_
 
+#include <string>
 #include <string_view>
 
 #include "net/http_message.h"
@@ -11,6 +12,9 @@ namespace countersign::net {
 
 /// True if `request` asks to become a WebSocket, well-formed or not.
 bool wants_websocket(const Request& request);
+
+/// The first subprotocol that the client offers, or an empty text.
+std::string first_offered_subprotocol(const Request& request);
 
 /// The answer to an upgrade request: 101 with Sec-WebSocket-Accept, and `subprotocol` if the client
 /// offered it. kMalformedRequest if the request is not as RFC 6455 wants it; kUpgradeRequired if it
