@@ -25,6 +25,14 @@ TEST_F(MachineTest, PingsWithinEveryIntervalAndClosesWith4112AfterTenSilentSecon
   expect_closed(run_until(first + seconds(10)), CloseCode::kNoPong);
 }
 
+TEST_F(MachineTest, ClosesWith4112AlsoWhenPingsComeFasterThanTheirTimeout) {
+  config_.ping_interval = seconds(5);
+  restart();
+  become_live();
+  const auto first = *machine_->next_deadline();
+  expect_closed(run_until(first + seconds(10)), CloseCode::kNoPong);
+}
+
 TEST_F(MachineTest, TakesAPongAndAnyOtherFrameAsASignOfLife) {
   become_live();
   for (int round = 0; round < 20; ++round) {

@@ -59,7 +59,8 @@ void ConnectionMachine::keep_alive(Moment now, Actions& out) {
   if (now.steady < next_ping_) return;
   out.push_back(SendFrame{std::string(protocol::kPing)});
   next_ping_ = now.steady + config_.ping_interval;
-  pong_deadline_ = now.steady + config_.pong_timeout;
+  // A later ping must not put off the deadline of an unanswered one.
+  pong_deadline_ = std::min(pong_deadline_, now.steady + config_.pong_timeout);
 }
 
 std::optional<base::SteadyTime> ConnectionMachine::next_deadline() const {

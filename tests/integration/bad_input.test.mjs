@@ -26,6 +26,15 @@ const server = await startServer({
   },
 });
 
+// Takes its time: begun here, looked at further down.
+const silentClient = (async () => {
+  const pinging = await startServer({ settings: { "gateway.ping_seconds": 5 } });
+  const ticket = mint({ key: pinging.applicationKey, secret: pinging.applicationSecret, username: "sleeper" });
+  const gateway = await Gateway.connect(pinging, ticket);
+  gateway.socket.answersPings = false;
+  return gateway;
+})();
+
 let lastPlace = 0;
 /** Each test knocks from an address of its own, so that none is counted against another. */
 function newPlace() {
@@ -199,6 +208,26 @@ test("HTTP: a silent and a half-open connection end after limits.idle_timeout_se
   await halfOpen.closed;
 });
 
+test("HTTP: a client that ends its half after the request still gets its answer", async () => {
+  const connection = await raw();
+  connection.write(`GET /healthz HTTP/1.1\r\n${host}\r\n\r\n`);
+  connection.end();
+  assert.equal((await connection.answer()).status, 200);
+  await connection.closed;
+});
+
+test("HTTP: Expect: 100-continue is answered before the body, and refused when the body would be", async () => {
+  const connection = await raw();
+  const head = `POST /api/auth HTTP/1.1\r\n${host}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n`;
+  connection.write(`${head}Content-Length: 2\r\n\r\n`);
+  assert.equal((await connection.answer()).status, 100);
+  connection.write("{}");
+  assertProblem(await connection.answer(), 400, 107);
+  const large = await raw();
+  large.write(`${head}Content-Length: ${10 << 20}\r\n\r\n`);
+  assertProblem(await large.answer(), 413, 633);
+});
+
 test("HTTP: who takes no answer is dropped, at bounded cost", async () => {
   const before = server.memory();
   const connection = await raw();
@@ -230,6 +259,22 @@ test("more connections from one address than allowed: 503 with Retry-After, and 
   assertProblem(answer, 503, 637);
   assert.equal(answer.headers["retry-after"], "1");
   await assertAlive();
+  for (const connection of held) connection.socket.destroy();
+});
+
+test("more connections than limits.max_connections: 503", async () => {
+  const small = await startServer({ settings: { "limits.max_connections": 4 } });
+  const held = [];
+  for (let i = 0; i < 4; ++i) {
+    held.push(await RawConnection.open(small));
+    held.at(-1).write(`GET /healthz HTTP/1.1\r\n${host}\r\n\r\n`);
+    assert.equal((await held.at(-1).answer()).status, 200);
+  }
+  const over = await RawConnection.open(small);
+  over.write(`GET /healthz HTTP/1.1\r\n${host}\r\n\r\n`);
+  const answer = await over.answer();
+  assert.equal(answer.status, 503);
+  assert.equal(answer.headers["retry-after"], "1");
   for (const connection of held) connection.socket.destroy();
 });
 
@@ -409,6 +454,11 @@ test("gateway: who never reads is dropped, and memory stays", async () => {
   await within(ended, "the socket's end");
 });
 
+test("gateway: a half-open connection, whose client is gone without a word, is closed with 4112", async () => {
+  const gateway = await silentClient;
+  assert.equal((await gateway.closed).code, 4112);
+});
+
 // --- memory ---------------------------------------------------------------------------------------
 
 test("hostile load leaves no memory behind", async () => {
@@ -556,6 +606,7 @@ test("a full disk: sign-up is refused clearly, the server lives, and later it wo
   t.after(() => execute("umount", ["-l", mount]));
   const small = await startServer({ dataDir: path.join(mount, "var") });
   const person = await newPerson(small);
+  const leaving = await newPerson(small);
   const filler = path.join(mount, "filler");
   const file = fs.openSync(filler, "w");
   try {
@@ -577,6 +628,9 @@ test("a full disk: sign-up is refused clearly, the server lives, and later it wo
   assert.ok([113, 721].includes(refused.json.code), refused.body);
   assert.equal((await small.client().get("/healthz")).status, 200);
   assert.equal((await person.client.post("/v1/tickets", { json: {} })).status, 200, "tickets go on");
+  const copy = leaving.client.copy();
+  assert.equal((await leaving.client.signOut()).status, 303, "signing out has room kept for it");
+  assert.equal((await copy.post("/v1/tickets", { json: {} })).status, 401);
   fs.rmSync(filler);
   await newPerson(small);
 });

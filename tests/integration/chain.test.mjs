@@ -287,3 +287,23 @@ test("instances outlive SIGTERM and kill -9, the person doing nothing", async ()
   const { closed } = await refusal(server, gateway.credential);
   assert.ok(closed.code === 4500 || closed.code === 4503);
 });
+
+test("what was acknowledged is there after kill -9: accounts, passwords, sign-outs", async () => {
+  for (let round = 0; round < 3; ++round) {
+    const { client, name, password } = await newPerson(server);
+    const copy = client.copy();
+    const changed = newPassword();
+    const answer = await client.post("/users/password", {
+      form: { current_password: password, new_password: changed },
+    });
+    assert.equal(answer.status, 303);
+    const renewed = client.copy();
+    assert.equal((await client.signOut()).status, 303);
+    await server.kill();
+    await server.restart();
+    for (const dead of [copy, renewed]) assert.equal((await dead.post("/v1/tickets", { json: {} })).status, 401);
+    const again = server.client({ localAddress: `127.6.0.${round + 1}` });
+    assert.equal((await again.signIn(name, password)).status, 422);
+    assert.equal((await again.signIn(name, changed)).status, 303);
+  }
+});
