@@ -60,7 +60,7 @@ class Server:
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         started = time.monotonic()
         command = [BIN / "countersign", "serve", "--data-dir", self.data, "--listen", "127.0.0.1:0",
-                   "--set", "metrics.listen=", "--set", "log.level=error"]
+                   "--set", "metrics.listen="]
         for setting in settings:
             command += ["--set", setting]
         self.log = open(self.directory / "log", "wb")

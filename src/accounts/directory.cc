@@ -75,7 +75,7 @@ Result<storage::Account> Directory::get(std::string_view name_or_email) {
     account = store_.accounts().find_account_by_name(name->key);
   }
   if (!account) return account.failure();
-  if (!*account) return fail(ErrorCode::kAbsent, "there is no such account");
+  if (!*account) return fail(ErrorCode::kAbsent, "(account)");
   return **std::move(account);
 }
 

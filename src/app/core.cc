@@ -2,12 +2,14 @@
 
 #include <charconv>
 
+#include "base/log.h"
+
 namespace countersign::app {
 namespace {
 
 constexpr std::string_view kTimeMark = "time_high_water_us";
-/// A mark further ahead than this is not believed: it would expire everything there is.
-constexpr auto kLargestStep = std::chrono::hours(24);
+/// A clock that stands further behind the mark than this deserves a word.
+constexpr auto kNoticeableStep = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -64,7 +66,14 @@ Result<void> Core::exchange_time_mark() {
     const auto& text = **stored;
     std::from_chars(text.data(), text.data() + text.size(), mark);
     const base::SystemTime time{std::chrono::microseconds(mark)};
-    if (time - clock_.raw_now() < kLargestStep) clock_.raise_to(time);
+    clock_.raise_to(time);
+    if (const auto behind = time - clock_.raw_now(); behind > kNoticeableStep && !told_behind_) {
+      told_behind_ = true;
+      base::log_warning(
+          "clock_behind_the_store",
+          {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(behind).count()},
+           {"what_it_means", "time stands still until the machine's clock has caught up"}});
+    }
   }
   return store_->meta().set(kTimeMark, std::to_string(clock_.now().time_since_epoch().count()));
 }

@@ -60,6 +60,7 @@ class Core {
   std::unique_ptr<storage::Store> store_;
   std::optional<MasterKey> master_key_;
   std::unique_ptr<Applications> applications_;
+  bool told_behind_ = false;
 };
 
 /// The account services that operators' commands need.

@@ -171,6 +171,32 @@ TEST_F(CoreTest, ChangesOfAnotherProcessArriveWithTheGeneration) {
   EXPECT_THAT(*all, SizeIs(2));
 }
 
+TEST_F(CoreTest, TimeNeverRunsBehindTheStoredMarkHoweverFarAheadItIs) {
+  const auto mark = base::SystemClock().now() + std::chrono::hours(48);
+  {
+    const auto core = open();
+    ASSERT_TRUE(core.ok());
+    ASSERT_TRUE((*core)
+                    ->store()
+                    .meta()
+                    .set("time_high_water_us", std::to_string(mark.time_since_epoch().count()))
+                    .ok());
+  }
+  const auto core = open();
+  ASSERT_TRUE(core.ok());
+  EXPECT_GE((*core)->clock().now(), mark);
+}
+
+TEST_F(CoreTest, EachStartRaisesTheStoredMark) {
+  const auto core = open();
+  ASSERT_TRUE(core.ok());
+  const auto first = (*core)->store().meta().get("time_high_water_us");
+  ASSERT_TRUE((*core)->exchange_time_mark().ok());
+  const auto second = (*core)->store().meta().get("time_high_water_us");
+  ASSERT_TRUE(first.ok() && second.ok() && *first && *second);
+  EXPECT_GT(**second, **first);
+}
+
 TEST_F(CoreTest, SecretsInTheStoreAreSealed) {
   const auto core = open();
   ASSERT_TRUE(core.ok());

@@ -1,7 +1,11 @@
 // countersign: the command line. It reads arguments and hands over; each command is a function of
 // its own in this room.
+#include <algorithm>
 #include <functional>
 #include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <signal.h>
@@ -12,6 +16,7 @@
 #include "cli/ticket_commands.h"
 #include "cli/user_commands.h"
 #include "cli/vectors_command.h"
+#include "config/nearest.h"
 
 #ifndef COUNTERSIGN_VERSION
 #error "COUNTERSIGN_VERSION comes from CMake"
@@ -223,6 +228,20 @@ void add_other_commands(CLI::App& root, Command& chosen) {
       [&chosen] { chosen = [] { return run_dev_certificate(store, std::cout, std::cerr); }; });
 }
 
+/// What to say of a first word that is no command; CLI11 would only ask for a subcommand.
+std::optional<std::string> unknown_command(const CLI::App& root, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+  const std::string word = argv[1];
+  std::vector<std::string> names;
+  for (const auto* command : root.get_subcommands({})) names.push_back(command->get_name());
+  if (std::ranges::find(names, word) != names.end()) return std::nullopt;
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  std::string text = "there is no command " + word;
+  if (const auto near = config::nearest(word, known))
+    text += "; did you mean " + std::string(*near) + "?";
+  return text;
+}
+
 int run(int argc, char** argv) {
   CLI::App root(
       "Countersign: delegated security for calls and chat.\n"
@@ -239,6 +258,10 @@ int run(int argc, char** argv) {
       "Example:\n"
       "  countersign serve --data-dir ./var --listen localhost:8080\n"
       "Every command explains itself: countersign ticket issue --help");
+  if (const auto word = unknown_command(root, argc, argv)) {
+    std::cerr << "countersign: " << *word << " (see --help)\n";
+    return kExitUsage;
+  }
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -39,6 +39,9 @@ struct Request {
 /// An answer. The connection adds Content-Length, Connection, Date and x-request-id.
 struct Response {
   int status = 200;
+  /// Header lines that are ready to be sent, each with its CRLF. Must outlive the server: what is
+  /// the same on every answer is written once.
+  std::string_view fixed_headers;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   bool close = false;  ///< end the connection after this answer

@@ -114,6 +114,7 @@ bool append_response(std::string& out, const Response& response, const ResponseF
   out.push_back(' ');
   out.append(reason_phrase(response.status));
   out.append("\r\n");
+  out.append(response.fixed_headers);
   for (const auto& [name, value] : response.headers) {
     if (name.empty() || !is_clean(name) || !is_clean(value)) {
       out.resize(start);

@@ -1,32 +1,12 @@
 #include "web/answers.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/json_text.h"
 
 namespace countersign::web {
 namespace {
-
-struct FixedHeader {
-  std::string_view name;
-  std::string_view value;
-};
-
-/// The same on every answer.
-constexpr std::array kFixedHeaders = {
-    FixedHeader{"X-Content-Type-Options", "nosniff"},
-    FixedHeader{"Cross-Origin-Opener-Policy", "same-origin"},
-    FixedHeader{"Permissions-Policy",
-                "camera=(), microphone=(), geolocation=(), payment=(), usb=()"},
-};
-
-/// Answers that are no page need nothing at all.
-constexpr std::string_view kPlainPolicy =
-    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
-
-constexpr std::string_view kTransportSecurity = "max-age=31536000";
 
 /// No scheme is registered for passwords in bodies and cookies; browsers show no dialog for this
 /// one.
@@ -126,11 +106,7 @@ void add_common_headers(net::Response& response, const net::Request* request, co
       std::any_of(response.headers.begin(), response.headers.end(), [](const auto& header) {
         return header.first == "Content-Type" && header.second.starts_with("text/html");
       });
-  for (const FixedHeader& header : kFixedHeaders) set(response, header.name, header.value);
-  set(response, "Content-Security-Policy",
-      page ? std::string_view(facts.page_policy) : kPlainPolicy);
-  set(response, "Referrer-Policy", facts.referrer_policy);
-  if (facts.hsts) set(response, "Strict-Transport-Security", kTransportSecurity);
+  response.fixed_headers = page ? facts.page_headers : facts.plain_headers;
 
   const bool any_origin = route != nullptr && route->cors == Cors::kAnyOrigin;
   set(response, "Cross-Origin-Resource-Policy", any_origin ? "cross-origin" : "same-origin");

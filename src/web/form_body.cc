@@ -206,6 +206,7 @@ Result<BodyType> body_type(const net::Request& request) {
 }
 
 Result<Fields> read_fields(BodyType type, std::string_view body) {
+  if (body.empty()) return Fields();  // `fetch` without a body may still name a type
   switch (type) {
     case BodyType::kForm:
       return decode_form(body);

@@ -27,6 +27,21 @@ std::string page_policy(const std::string& websocket_origin) {
          "; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 }
 
+/// Answers that are no page need nothing at all.
+constexpr std::string_view kPlainPolicy =
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+std::string common_headers(const SiteOrigin::Facts& facts, std::string_view policy) {
+  std::string lines =
+      "X-Content-Type-Options: nosniff\r\n"
+      "Cross-Origin-Opener-Policy: same-origin\r\n"
+      "Permissions-Policy: camera=(), microphone=(), geolocation=(), payment=(), usb=()\r\n";
+  lines.append("Content-Security-Policy: ").append(policy).append("\r\n");
+  lines.append("Referrer-Policy: ").append(facts.referrer_policy).append("\r\n");
+  if (facts.hsts) lines.append("Strict-Transport-Security: max-age=31536000\r\n");
+  return lines;
+}
+
 }  // namespace
 
 SiteOrigin::SiteOrigin(std::vector<std::string> allowed, bool insecure_cookies,
@@ -73,6 +88,8 @@ Result<void> SiteOrigin::set_public_url(std::string_view public_url) {
   facts->cookies_work = !plain_network || insecure_cookies_;
   if (!facts->secure_cookies) facts->referrer_policy = "same-origin";
   facts->page_policy = page_policy(facts->websocket_origin);
+  facts->page_headers = common_headers(*facts, facts->page_policy);
+  facts->plain_headers = common_headers(*facts, kPlainPolicy);
 
   const std::lock_guard lock(mutex_);
   all_.push_back(std::move(facts));

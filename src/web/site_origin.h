@@ -37,6 +37,9 @@ class SiteOrigin {
     /// browsers send no Sec-Fetch-Site, and no-referrer turns the Origin of a form into `null`.
     std::string_view referrer_policy = "no-referrer";
     std::string page_policy;  ///< Content-Security-Policy of HTML pages
+    /// The headers that every answer of its kind carries, as net::Response::fixed_headers wants.
+    std::string page_headers;
+    std::string plain_headers;
   };
 
   /// @param public_url        server.public_url; empty if it is not known yet.

@@ -63,11 +63,20 @@ class RequestBuilder {
 /// All values of a response's header, joined by a line end; empty if there is none.
 inline std::string header_of(const net::Response& response, std::string_view name) {
   std::string all;
-  for (const auto& [key, value] : response.headers) {
-    if (key != name) continue;
+  const auto take = [&](std::string_view key, std::string_view value) {
+    if (key != name) return;
     if (!all.empty()) all += '\n';
     all += value;
+  };
+  std::string_view fixed = response.fixed_headers;
+  while (!fixed.empty()) {
+    const auto end = fixed.find("\r\n");
+    const auto line = fixed.substr(0, end);
+    const auto colon = line.find(": ");
+    take(line.substr(0, colon), line.substr(colon + 2));
+    fixed.remove_prefix(end + 2);
   }
+  for (const auto& [key, value] : response.headers) take(key, value);
   return all;
 }
 
