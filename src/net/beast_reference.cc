@@ -41,7 +41,10 @@ class RecordingParser final : public http::basic_parser<true> {
     for (auto& c : lower) c = to_lower(c);
     out_.fields.emplace_back(std::move(lower), std::string(value));
   }
-  void on_header_impl(error_code&) override { in_body_ = true; }
+  void on_header_impl(error_code&) override {
+    in_body_ = true;
+    out_.keep_alive = keep_alive();  // now: Beast would let a trailer change it
+  }
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
   std::size_t on_body_impl(string_view body, error_code&) override {
     out_.body.append(body.data(), body.size());
@@ -70,7 +73,6 @@ BeastRequest read_request_with_beast(std::string_view bytes) {
     out.error = error.message();
   } else {
     out.complete = parser.is_done();
-    if (out.complete) out.keep_alive = parser.keep_alive();
   }
   return out;
 }
