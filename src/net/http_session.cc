@@ -5,6 +5,7 @@
 #include <optional>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
@@ -27,6 +28,8 @@ using Status = Stream::Status;
 constexpr auto kAwait =
     boost::asio::as_tuple(boost::asio::use_awaitable_t<boost::asio::io_context::executor_type>());
 
+/// Requests of one connection that are served before others of the shard get their turn.
+constexpr std::uint8_t kRequestsPerTurn = 16;
 /// How long a refused connection may take to say what it wants.
 constexpr std::chrono::milliseconds kRefusalTimeout = 2s;
 /// How long a fresh connection may take for its first request once the server drains.
@@ -86,9 +89,10 @@ class HttpSession final : public Connection, private TimerWheel::Timer {
   std::size_t body_limit_ = 0;
   ErrorCode fault_ = ErrorCode::kMalformedRequest;  ///< why a step failed
   Stage stage_ = Stage::kHandshake;
-  bool served_ = false;   ///< at least one request
-  bool expired_ = false;  ///< the stage's time is over
-  bool closing_ = false;  ///< somebody wants the connection gone
+  bool served_ = false;        ///< at least one request
+  std::uint8_t in_a_row_ = 0;  ///< requests served since the session last waited
+  bool expired_ = false;       ///< the stage's time is over
+  bool closing_ = false;       ///< somebody wants the connection gone
   bool handed_over_ = false;
 };
 
@@ -143,6 +147,7 @@ Awaitable<void> HttpSession::run() {
   for (;;) {
     begin_request();
     Step step = workspace_ || stream_.has_pending() ? read_head() : Step::kWantRead;
+    const bool waited = step == Step::kWantRead || step == Step::kWantWrite;
     while (step == Step::kWantRead || step == Step::kWantWrite) {
       co_await stream_.wait(step == Step::kWantRead ? Status::kWantRead : Status::kWantWrite,
                             kAwait);
@@ -156,6 +161,16 @@ Awaitable<void> HttpSession::run() {
       }
     }
     if (step == Step::kClosed) co_return;
+    if (!waited) {
+      // Whoever sends requests without end is served without a wait: the others' turn comes first.
+      if (++in_a_row_ >= kRequestsPerTurn) {
+        in_a_row_ = 0;
+        co_await boost::asio::post(shard_.context().get_executor(), kAwait);
+        if (closing_ || expired_) co_return;
+      }
+    } else {
+      in_a_row_ = 0;
+    }
     shard_.timers().disarm(*this);
     stage_ = Stage::kHandler;
 

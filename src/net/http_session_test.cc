@@ -1,4 +1,7 @@
 // HTTP over real sockets: what is served, and what every kind of bad input is answered.
+#include <atomic>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,6 +52,30 @@ TEST(HttpSession, AnswersPipelinedRequestsInOrder) {
     EXPECT_THAT(client.read_response().body, HasSubstr("\n" + std::to_string(i) + "\nabc\n"));
     EXPECT_THAT(client.read_response().body, HasSubstr("\nwxyz\n"));
   }
+}
+
+TEST(HttpSession, OneClientThatPipelinesWithoutEndDoesNotKeepTheShardToItself) {
+  constexpr int kRequests = 20'000;
+  ServerOptions options = quick_options();
+  options.shards = 1;
+  TestServer server(options);
+  auto greedy = server.connect();
+  auto modest = server.connect();
+  ASSERT_EQ(modest.get("/echo").status, 200);
+  std::string batch;
+  for (int i = 0; i < 100; ++i) batch += kGetEcho;
+  std::thread sender([&] {
+    for (int i = 0; i < kRequests / 100; ++i) greedy.send(batch);
+  });
+  std::atomic<int> answered = 0;
+  std::thread reader([&] {
+    for (; answered < kRequests; ++answered) greedy.read_response();
+  });
+  while (answered < 200) std::this_thread::yield();
+  EXPECT_EQ(modest.get("/echo").status, 200);
+  EXPECT_LT(answered, kRequests);
+  sender.join();
+  reader.join();
 }
 
 TEST(HttpSession, ReadsRequestsThatComeByteByByte) {

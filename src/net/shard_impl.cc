@@ -107,15 +107,15 @@ void ShardImpl::adopt(UniqueFd socket, bool is_v4, const IpAddress& peer, Admiss
       note_closed();
       return;
     }
+    const int file = socket.release();  // tcp owns it from here
     SslPtr ssl;
     if (const auto tls = server_.tls()) {
-      ssl = tls->new_session(socket.get());
+      ssl = tls->new_session(file);
       if (!ssl) {
         note_closed();
         return;  // out of memory
       }
     }
-    socket.release();
     boost::asio::co_spawn(
         context_.get_executor(),
         serve_http(*this, Stream(std::move(tcp), std::move(ssl)), peer, std::move(admission)),
