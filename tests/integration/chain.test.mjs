@@ -4,6 +4,7 @@ import test from "node:test";
 import { newName, newPassword, newPerson } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
 import { verify } from "../support/tickets.mjs";
+import { eventually } from "../support/waiting.mjs";
 import { Gateway, refusal } from "../support/websocket.mjs";
 
 const server = await startServer();
@@ -18,8 +19,13 @@ async function assertRevokedSince(gateway, began) {
 }
 
 async function assertRefusedEverywhere({ copy, ticket, credential }) {
-  const page = await copy.get("/");
-  assert.equal(page.status, 303);
+  // The gateway has heard of it; the pages hear within the same two seconds.
+  const page = await eventually(
+    () => copy.get("/"),
+    (answer) => answer.status === 303,
+    "the pages to refuse the cookie",
+    2000,
+  );
   assert.equal(page.headers.location, "/users/sign_in");
   assert.equal((await copy.post("/v1/tickets", { json: {} })).status, 401);
   const account = await copy.get("/users/account");

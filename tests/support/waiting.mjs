@@ -12,6 +12,16 @@ export function within(promise, what, ms = patienceMs) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Asks again and again until the answer is the wanted one, which it returns. */
+export async function eventually(ask, wanted, what, ms = patienceMs) {
+  const deadline = performance.now() + ms;
+  for (;;) {
+    const answer = await ask();
+    if (wanted(answer)) return answer;
+    if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
+  }
+}
+
 /** Things that arrive one by one, and those who wait for a certain one. */
 export class Arrivals {
   constructor() {
