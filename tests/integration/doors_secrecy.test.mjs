@@ -175,6 +175,7 @@ test("sign-in and sign-up: the time tells nothing, and the work stays within the
   /** What is wrong with the times of one round of attempts; nothing if all is well. */
   const measure = async () => {
     const samples = { known: [], unknown: [] };
+    const spentBefore = timed.processorMs();
     // Both kinds side by side, each attempt from an address of its own.
     for (let i = 0; i < 40; ++i) {
       const [a, b, c, d] = await Promise.all([
@@ -186,12 +187,14 @@ test("sign-in and sign-up: the time tells nothing, and the work stays within the
       samples.known.push(a, c);
       samples.unknown.push(b, d);
     }
-    const all = Object.values(samples).flat().sort((x, y) => x - y);
-    assert.ok(all[0] >= floor - 1, `answered after ${all[0]} ms`);
+    const all = Object.values(samples).flat();
+    const soonest = Math.min(...all);
+    assert.ok(soonest >= floor - 1, `answered after ${soonest} ms`);
+    // By the processor's clock, which a busy machine does not slow down.
+    const work = (timed.processorMs() - spentBefore) / all.length;
+    assert.ok(work < floor / 2, `a sign-in costs ${work} ms: too close to the floor`);
     const t = welch(...withoutOutliers(samples.known, samples.unknown));
-    if (Math.abs(t) >= 4.5) return `Welch's t is ${t.toFixed(2)}`;
-    const median = all[all.length >> 1];
-    return median < floor + 50 ? undefined : `half of the answers came after ${median} ms: the work exceeds the floor`;
+    return Math.abs(t) < 4.5 ? undefined : `Welch's t is ${t.toFixed(2)}`;
   };
   // A machine that is busy with something else may spoil a round; a door that tells spoils all of them.
   let wrong = await measure();

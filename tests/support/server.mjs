@@ -166,6 +166,13 @@ export class Server {
   memory() {
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${this.pid}/status`, "utf8"))[1]);
   }
+
+  /** Processor time it has used, in milliseconds. */
+  processorMs() {
+    const fields = fs.readFileSync(`/proc/${this.pid}/stat`, "utf8").split(") ")[1].split(" ");
+    const ticks = Number(fields[11]) + Number(fields[12]); // utime and stime, in hundredths of a second
+    return ticks * 10;
+  }
 }
 
 function matches(actual, wanted) {
