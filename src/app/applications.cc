@@ -210,7 +210,12 @@ Result<NewSecret> Applications::rotate_secret(const std::string& key, base::Syst
     const auto row = seal(key, *old_text, false, now, old_secret->fingerprint());
     base::wipe(*old_text);
     // Kept for verifying before the file changes, so that no ticket is refused in between.
-    if (auto kept = store_.applications().add_secret(row); !kept) return kept.failure();
+    // It may stand there already: an earlier rotation ended between the two steps, or an older file
+    // was put back.
+    if (auto kept = store_.applications().add_secret(row);
+        !kept && kept.code() != ErrorCode::kAlreadyExists) {
+      return kept.failure();
+    }
     std::string line(secret.view());
     line += '\n';
     auto written = write_private_file(secret_file_, line);

@@ -43,6 +43,9 @@ Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purp
     if (!lock) return lock.failure();
     core->lock_.emplace(std::move(*lock));
   }
+  // Two first starts at once would each make keys of their own.
+  const auto opening = DataDirectoryLock::wait_to_open(s.data_dir);
+  if (!opening) return opening.failure();
   auto options = sqlite_options(s);
   options.clock = &core->clock_;
   auto store = storage::open_sqlite_store(options);
@@ -72,7 +75,7 @@ Result<void> Core::exchange_time_mark() {
       base::log_warning(
           "clock_behind_the_store",
           {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(behind).count()},
-           {"what_it_means", "time stands still until the machine's clock has caught up"}});
+           {"what_it_means", "the server's time goes on from the later of the two"}});
     }
   }
   return store_->meta().set(kTimeMark, std::to_string(clock_.now().time_since_epoch().count()));

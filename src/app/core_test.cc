@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -65,6 +66,29 @@ TEST_F(CoreTest, LaterStartsKeepKeyAndSecret) {
   ASSERT_TRUE(second.ok());
   EXPECT_EQ((*second)->applications().default_key(), key);
   EXPECT_EQ((*second)->applications().ring()->fingerprints(key), prints);
+}
+
+TEST_F(CoreTest, ManyFirstStartsAtOnceAgreeOnKeyAndSecret) {
+  for (int round = 0; round < 5; ++round) {
+    std::filesystem::remove_all(path("data"));
+    std::vector<std::future<Result<std::string>>> starts;
+    for (int i = 0; i < 4; ++i) {
+      starts.push_back(std::async(std::launch::async, [this]() -> Result<std::string> {
+        const auto core = open();
+        if (!core) return core.failure();
+        const auto key = (*core)->applications().default_key();
+        return key + (*core)->applications().ring()->fingerprints(key).front() +
+               (*core)->master_key().id;
+      }));
+    }
+    const auto first = starts[0].get();
+    ASSERT_TRUE(first.ok()) << first.error().detail;
+    for (std::size_t i = 1; i < starts.size(); ++i) {
+      const auto other = starts[i].get();
+      ASSERT_TRUE(other.ok()) << other.error().detail;
+      EXPECT_EQ(*other, *first);
+    }
+  }
 }
 
 TEST_F(CoreTest, SecondServerInOneDataDirectoryIsRefusedByProcess) {
@@ -155,6 +179,22 @@ TEST_F(CoreTest, RotatedSecretMintsAndTheOldOneVerifiesUntilRetired) {
   ASSERT_TRUE(applications.retire_secret(key, old_print).ok());
   EXPECT_FALSE(verifies());
   EXPECT_EQ(applications.retire_secret(key, old_print).code(), ErrorCode::kAbsent);
+}
+
+TEST_F(CoreTest, RotatesAlsoWhenAnEarlierRotationEndedHalfWay) {
+  const auto core = open();
+  ASSERT_TRUE(core.ok());
+  auto& applications = (*core)->applications();
+  const auto old_secret = read_small_file(path("data/app.secret"));
+  ASSERT_TRUE(old_secret.ok());
+  ASSERT_TRUE(applications.rotate_secret(applications.default_key(), (*core)->clock().now()).ok());
+  // As after a crash between the store and the file: the store keeps what the file still holds.
+  ASSERT_TRUE(write_private_file(path("data/app.secret"), *old_secret + "\n").ok());
+  ASSERT_TRUE(applications.reload().ok());
+  const auto again = applications.rotate_secret(applications.default_key(), (*core)->clock().now());
+  ASSERT_TRUE(again.ok()) << again.error().detail;
+  EXPECT_EQ(applications.ring()->fingerprints(applications.default_key()).front(),
+            again->fingerprint);
 }
 
 TEST_F(CoreTest, ChangesOfAnotherProcessArriveWithTheGeneration) {

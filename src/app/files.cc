@@ -134,6 +134,17 @@ Result<DataDirectoryLock> DataDirectoryLock::take(const std::string& directory) 
   return lock;
 }
 
+Result<DataDirectoryLock> DataDirectoryLock::wait_to_open(const std::string& directory) {
+  const std::string path = directory + "/opening";
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) return fail(ErrorCode::kUnwritableFile, because(path, errno));
+  DataDirectoryLock lock(file);
+  while (::flock(file, LOCK_EX) != 0) {
+    if (errno != EINTR) return fail(ErrorCode::kUnwritableFile, because(path, errno));
+  }
+  return lock;
+}
+
 DataDirectoryLock::DataDirectoryLock(DataDirectoryLock&& other) noexcept
     : file_(std::exchange(other.file_, -1)) {}
 

@@ -31,6 +31,9 @@ class DataDirectoryLock {
  public:
   /// kDataDirLocked naming the process that holds it; kUnwritableFile.
   static Result<DataDirectoryLock> take(const std::string& directory);
+  /// Another lock, which every program holds for the moment in which it opens the directory and
+  /// makes what is missing; waits for it. kUnwritableFile.
+  static Result<DataDirectoryLock> wait_to_open(const std::string& directory);
 
   DataDirectoryLock(DataDirectoryLock&& other) noexcept;
   DataDirectoryLock& operator=(DataDirectoryLock&&) = delete;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "accounts/answer_floor.h"
@@ -134,6 +135,18 @@ std::string url_authority(const std::string& host, std::uint16_t port) {
   return shown + ":" + std::to_string(port);
 }
 
+/// Removes what is due in small bites, so that nobody waits for a long transaction, until nothing
+/// is due or a share of the minute is used up.
+Result<void> sweep(const std::function<Result<std::size_t>(std::size_t)>& remove) {
+  constexpr std::size_t kBite = 500;
+  const auto end = std::chrono::steady_clock::now() + seconds(20);
+  for (;;) {
+    const auto removed = remove(kBite);
+    if (!removed) return removed.failure();
+    if (*removed < kBite || std::chrono::steady_clock::now() > end) return {};
+  }
+}
+
 /// Hands revocations that the poller hears to the cache of sessions.
 class CacheListener final : public gateway::RevocationListener {
  public:
@@ -262,8 +275,8 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
       sessions_(core_->store(), core_->clock(), core_->random(), core_->metrics(),
                 session_options(settings())),
       cache_listener_(sessions_),
-      issuer_(core_->applications().ring(), core_->store(), core_->clock(), core_->metrics(),
-              issuer_options(settings(), core_->applications().default_key())),
+      issuer_(core_->applications().ring(), core_->store(), sessions_, core_->clock(),
+              core_->metrics(), issuer_options(settings(), core_->applications().default_key())),
       gateway_(
           gateway_options(settings()), core_->store(), workers_, core_->clock(), core_->random(),
           core_->metrics(), [this] { return core_->applications().ring(); },
@@ -289,7 +302,7 @@ web::SiteContext RunningService::site_context() {
           api_sign_in_,     api_floor_,      sign_up_, sign_up_floor_,
           password_change_, pool_,           policy_,  tools_->directory(),
           sessions_,        issuer_,         workers_, core_->clock(),
-          core_->random(),  core_->metrics()};
+          core_->random()};
 }
 
 Result<void> RunningService::ready() const {
@@ -347,13 +360,11 @@ void RunningService::add_jobs() {
     return {};
   });
   housekeeping_.add("time_mark", seconds(30), [this] { return core_->exchange_time_mark(); });
-  housekeeping_.add("sessions", minutes(1), [this]() -> Result<void> {
-    const auto ended = sessions_.sweep(1000);
-    return ended ? Result<void>() : Result<void>(ended.failure());
+  housekeeping_.add("sessions", minutes(1), [this] {
+    return sweep([this](std::size_t limit) { return sessions_.sweep(limit); });
   });
-  housekeeping_.add("throttles", minutes(10), [this]() -> Result<void> {
-    const auto removed = throttle_.sweep(10'000);
-    return removed ? Result<void>() : Result<void>(removed.failure());
+  housekeeping_.add("throttles", minutes(1), [this] {
+    return sweep([this](std::size_t limit) { return throttle_.sweep(limit); });
   });
   housekeeping_.start();
 }

@@ -11,16 +11,30 @@ SystemTime SystemClock::now() const {
 
 SteadyTime SystemClock::steady() const { return std::chrono::steady_clock::now(); }
 
-SystemTime MonotonicWallClock::now() const {
-  raise_to(underlying_.now());
-  return SystemTime(std::chrono::microseconds(mark_.load(std::memory_order_relaxed)));
+namespace {
+
+std::int64_t micros(SteadyTime time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
-void MonotonicWallClock::raise_to(SystemTime mark) const {
-  const auto value = mark.time_since_epoch().count();
-  auto seen = mark_.load(std::memory_order_relaxed);
-  while (seen < value && !mark_.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+/// Raises `lead` to `wanted`; answers the higher of the two.
+std::int64_t raise(std::atomic<std::int64_t>& lead, std::int64_t wanted) {
+  auto seen = lead.load(std::memory_order_relaxed);
+  while (seen < wanted && !lead.compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) {
   }
+  return std::max(seen, wanted);
+}
+
+}  // namespace
+
+SystemTime MonotonicWallClock::now() const {
+  const auto steady_us = micros(underlying_.steady());
+  const auto lead = raise(lead_, underlying_.now().time_since_epoch().count() - steady_us);
+  return SystemTime(std::chrono::microseconds(steady_us + lead));
+}
+
+void MonotonicWallClock::raise_to(SystemTime mark) {
+  raise(lead_, mark.time_since_epoch().count() - micros(underlying_.steady()));
 }
 
 std::string format_rfc3339(SystemTime time) {

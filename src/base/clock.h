@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 namespace countersign::base {
@@ -28,9 +30,10 @@ class SystemClock final : public Clock {
   SteadyTime steady() const override;
 };
 
-/// A clock whose wall time never runs backwards, also across restarts: it answers the later of the
-/// underlying clock and the highest time it was told or has seen. Expiry uses it, so that setting
-/// the machine's clock back revives no ticket and no session.
+/// A clock whose wall time never runs backwards, also across restarts, and never stands still: when
+/// the underlying clock is behind the highest time seen or told, this one goes on from there at the
+/// pace of the steady clock. Expiry uses it, so that setting the machine's clock back revives no
+/// ticket and no session, and stops none from ending.
 class MonotonicWallClock final : public Clock {
  public:
   explicit MonotonicWallClock(const Clock& underlying) : underlying_(underlying) {}
@@ -39,13 +42,14 @@ class MonotonicWallClock final : public Clock {
   SteadyTime steady() const override { return underlying_.steady(); }
 
   /// Raises the mark, for instance to the one an earlier process stored.
-  void raise_to(SystemTime mark) const;
+  void raise_to(SystemTime mark);
   /// The underlying clock's own wall time, which may be behind now().
   SystemTime raw_now() const { return underlying_.now(); }
 
  private:
   const Clock& underlying_;
-  mutable std::atomic<SystemTime::rep> mark_{0};
+  /// now() is at least steady() + lead: microseconds since 1970 less those of the steady clock.
+  mutable std::atomic<std::int64_t> lead_{std::numeric_limits<std::int64_t>::min() / 2};
 };
 
 /// `2026-01-02T03:04:05.678Z`: RFC 3339, UTC, milliseconds (cut, not rounded).

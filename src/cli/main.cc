@@ -9,6 +9,8 @@
 
 #include <CLI/CLI.hpp>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "cli/failure.h"
 #include "cli/operator_commands.h"
@@ -24,6 +26,14 @@
 
 namespace countersign::cli {
 namespace {
+
+/// No core dump may hold a secret: every command may hold one. RLIMIT_CORE alone does not bind a
+/// piped core_pattern.
+void forbid_core_dumps() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
 
 /// The exit status of the command that ran.
 using Command = std::function<int()>;
@@ -277,6 +287,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
+  countersign::cli::forbid_core_dumps();
   try {
     return countersign::cli::run(argc, argv);
   } catch (const std::exception& error) {

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "app/service.h"
@@ -11,13 +10,6 @@
 
 namespace countersign::cli {
 namespace {
-
-/// No core dump may hold a secret. RLIMIT_CORE alone does not bind a piped core_pattern.
-void forbid_core_dumps() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  prctl(PR_SET_DUMPABLE, 0);
-}
 
 /// Takes as many open files as the machine allows: each client is one.
 void raise_file_limit() {
@@ -32,7 +24,6 @@ void raise_file_limit() {
 int run_serve(const StoreOptions& options, std::ostream& out, std::ostream& err) {
   const auto settings = options.load();
   if (!settings) return report(err, settings.error());
-  forbid_core_dumps();
   raise_file_limit();
   // Blocked before any thread starts, so that all of them inherit it and sigwait() gets the signal.
   sigset_t signals;

@@ -137,7 +137,7 @@ int run_user_list(const StoreOptions& options, std::ostream& out, std::ostream& 
         any = true;
       }
       if (page->size() < kPage) break;
-      after = page->back().user_name;
+      after = page->back().user_name_key;
     }
     if (options.json) {
       out << "]\n";
