@@ -26,6 +26,8 @@ using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
 using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 
+Key new_key() { return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")); }
+
 constexpr long kSecondsValid = 397L * 24 * 3600;
 
 bool add_extension(X509* certificate, X509* issuer, int id, const char* value) {
@@ -70,8 +72,8 @@ std::string certificate_text(X509* certificate) {
 
 Result<DevCertificate> make_dev_certificate(const std::string& directory) {
   const auto broken = fail(ErrorCode::kInternal, "OpenSSL could not make the certificate");
-  const Key authority_key(EVP_EC_gen("P-256"));
-  const Key key(EVP_EC_gen("P-256"));
+  const Key authority_key = new_key();
+  const Key key = new_key();
   if (!authority_key || !key) return broken;
   const Certificate authority =
       new_certificate(authority_key.get(), "Countersign development authority");
