@@ -20,10 +20,12 @@ std::chrono::sys_seconds second_after(base::SystemTime time) {
 
 }  // namespace
 
-Issuer::Issuer(std::shared_ptr<const KeyRing> ring, storage::Store& store, const base::Clock& clock,
-               base::Metrics& metrics, IssuerOptions options)
+Issuer::Issuer(std::shared_ptr<const KeyRing> ring, storage::Store& store,
+               sessions::SessionService& sessions, const base::Clock& clock, base::Metrics& metrics,
+               IssuerOptions options)
     : ring_(std::move(ring)),
       store_(store),
+      sessions_(sessions),
       clock_(clock),
       options_(std::move(options)),
       issued_(metrics.counter(kMetric, kMetricHelp, {{"result", "issued"}})),
@@ -56,15 +58,14 @@ Result<IssuedTicket> Issuer::mint(const storage::SessionView& view) {
   RawUserTicket raw;
   raw.identity = *std::move(identity);
   raw.application_key = options_.application_key;
-  raw.created = std::chrono::floor<std::chrono::seconds>(clock_.now());
   if (options_.session_member) {
-    raw.created = std::max(raw.created, second_after(view.session.created));
+    raw.created = std::max(std::chrono::floor<std::chrono::seconds>(clock_.now()),
+                           second_after(view.session.created));
     raw.session = view.session.handle.text();
   } else {
-    const Result<base::SystemTime> watermark =
-        store_.revocations().watermark(options_.application_key, raw.identity);
-    if (!watermark) return watermark.failure();
-    raw.created = std::max(raw.created, second_after(*watermark));
+    const Result<std::chrono::sys_seconds> stamp = stamp_after_watermark(view, raw.identity);
+    if (!stamp) return stamp.failure();
+    raw.created = *stamp;
   }
   const auto session_end =
       std::chrono::floor<std::chrono::seconds>(view.session.created + options_.session_limit);
@@ -76,6 +77,20 @@ Result<IssuedTicket> Issuer::mint(const storage::SessionView& view) {
   const Result<CompactUserTicket> compact = mint_user_ticket(*ring(), raw);
   if (!compact) return compact.failure();
   return IssuedTicket{compact->text(), raw.created + raw.expires_in, std::move(raw.identity)};
+}
+
+Result<std::chrono::sys_seconds> Issuer::stamp_after_watermark(const storage::SessionView& view,
+                                                               const Identity& identity) {
+  // The order matters. A sign-out that comes before the session is looked up is seen there; one
+  // that comes after it leaves a watermark later than this `now`.
+  const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now());
+  const Result<base::SystemTime> watermark =
+      store_.revocations().watermark(options_.application_key, identity);
+  if (!watermark) return watermark.failure();
+  const Result<sessions::SessionCache::View> live = sessions_.find_live(view.session.handle);
+  if (!live) return live.failure();
+  if (*live == nullptr) return fail(ErrorCode::kNotSignedIn, "the session has ended");
+  return std::max(now, second_after(*watermark));
 }
 
 void Issuer::set_ring(std::shared_ptr<const KeyRing> ring) {

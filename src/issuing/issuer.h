@@ -3,13 +3,14 @@
 // The ticket names the session in its `session` member and dies with it; it never outlives the
 // session's absolute end. With issuing.session_member = false (tickets for another platform)
 // nothing in the ticket links it to a session; such tickets are stamped after the identity's
-// watermark.
+// watermark, and minted only while the store itself still has the session: what a cache remembers
+// may have been signed out everywhere since, and the stamp would then lie after that watermark.
 //
-// `created` has whole seconds. It is the first whole second after the session began, if that is
-// later than now: whatever signed this person out everywhere happened before the session began, so
-// the stamp is after that watermark without asking the store. Thread-safety: every call may be made
-// from any thread. Source: docs/reference/ticket-format.md, "The one extension";
-// docs/guides/revocation.md.
+// `created` has whole seconds. With the member it is the first whole second after the session
+// began, if that is later than now: whatever signed this person out everywhere happened before the
+// session began, so the stamp is after that watermark without asking the store. Thread-safety:
+// every call may be made from any thread. Source: docs/reference/ticket-format.md, "The one
+// extension"; docs/guides/revocation.md.
 #ifndef COUNTERSIGN_ISSUING_ISSUER_H_
 #define COUNTERSIGN_ISSUING_ISSUER_H_
 
@@ -25,6 +26,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "issuing/identity_mode.h"
+#include "sessions/session_service.h"
 #include "storage/store.h"
 
 namespace countersign::issuing {
@@ -46,15 +48,18 @@ struct IssuedTicket {
 
 class Issuer {
  public:
-  /// @param ring   knows the application; replaceable with set_ring().
-  /// @param store  asked for watermarks, only when session_member is false. Outlives the issuer, as
-  ///               do clock and metrics.
-  Issuer(std::shared_ptr<const KeyRing> ring, storage::Store& store, const base::Clock& clock,
-         base::Metrics& metrics, IssuerOptions options);
+  /// @param ring      knows the application; replaceable with set_ring().
+  /// @param store     asked for watermarks, only when session_member is false. Outlives the issuer,
+  ///                  as do sessions, clock and metrics.
+  /// @param sessions  asked whether the session is live, only when session_member is false.
+  Issuer(std::shared_ptr<const KeyRing> ring, storage::Store& store,
+         sessions::SessionService& sessions, const base::Clock& clock, base::Metrics& metrics,
+         IssuerOptions options);
 
   /// Mints for the account of a live session. Microseconds of CPU and no I/O, unless needs_store().
   /// @param request_id  for the log.
-  /// @return kNotSignedIn if the session is at its end; kEmailRequired (see identity_of);
+  /// @return kNotSignedIn if the session is at its end or, if needs_store(), ended; kEmailRequired
+  /// (see identity_of);
   ///         kBadIdentity; kUnknownKey; kStoreFailed if needs_store().
   Result<IssuedTicket> issue(const storage::SessionView& view, std::string_view request_id);
 
@@ -66,11 +71,15 @@ class Issuer {
 
  private:
   Result<IssuedTicket> mint(const storage::SessionView& view);
+  /// `created` of a ticket that names no session.
+  Result<std::chrono::sys_seconds> stamp_after_watermark(const storage::SessionView& view,
+                                                         const Identity& identity);
   std::shared_ptr<const KeyRing> ring() const;
 
   mutable std::mutex mutex_;
   std::shared_ptr<const KeyRing> ring_;
   storage::Store& store_;
+  sessions::SessionService& sessions_;
   const base::Clock& clock_;
   IssuerOptions options_;
   base::Counter& issued_;

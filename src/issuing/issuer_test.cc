@@ -9,6 +9,7 @@
 #include "countersign/user_ticket.h"
 
 #include "accounts/testing/account_world.h"
+#include "issuing/testing/hooked_store.h"
 #include "sessions/session_service.h"
 
 namespace countersign::issuing {
@@ -29,7 +30,7 @@ class IssuerTest : public accounts::AccountWorld {
  protected:
   Issuer issuer_with(IssuerOptions options) {
     options.application_key = std::string(kApplication);
-    return Issuer(ring, *store, clock, metrics, std::move(options));
+    return Issuer(ring, hooked, sessions, clock, metrics, std::move(options));
   }
   static IssuerOptions with_mode(IdentityMode mode) {
     IssuerOptions options;
@@ -44,9 +45,19 @@ class IssuerTest : public accounts::AccountWorld {
         .verify(ticket.text, Instant(clock.now().time_since_epoch()));
   }
 
+  /// Another process signs Ann out: nothing in this one hears of it.
+  void sign_out_elsewhere() {
+    const std::vector<std::string> apps{std::string(kApplication)};
+    EXPECT_TRUE(directory.sign_out("ann", apps).ok());
+  }
+  base::SystemTime watermark() {
+    return *store->revocations().watermark(kApplication, {IdentityType::kUsername, "Ann"});
+  }
+
   std::shared_ptr<const KeyRing> ring = make_ring();
+  HookedStore hooked{*store};
   storage::Account ann = add("Ann", "Ann@example.org");
-  sessions::SessionService sessions{*store, clock, random, metrics, {}};
+  sessions::SessionService sessions{hooked, clock, random, metrics, {}};
 };
 
 TEST_F(IssuerTest, MintsATicketThatVerifiesAndNamesTheSession) {
@@ -135,6 +146,43 @@ TEST_F(IssuerTest, WithoutTheSessionMemberTheWatermarkDecides) {
   const auto after = verify(*issuer.issue(session, ""));
   ASSERT_TRUE(after.ok());
   EXPECT_GT(after->created().time_since_epoch(), revocation.time.time_since_epoch());
+}
+
+TEST_F(IssuerTest, WithoutTheSessionMemberAnEndedSessionMintsNothing) {
+  IssuerOptions options;
+  options.session_member = false;
+  Issuer issuer = issuer_with(options);
+  const auto signed_out = begin();
+  sign_out_elsewhere();
+  clock.advance(900ms);  // the stamp would lie after the watermark
+  EXPECT_EQ(issuer.issue(signed_out, "").code(), ErrorCode::kNotSignedIn);
+
+  ann = *directory.get("ann");
+  const auto disabled = begin();
+  const std::vector<std::string> apps{std::string(kApplication)};
+  ASSERT_TRUE(directory.set_disabled("ann", true, apps).ok());
+  clock.advance(900ms);
+  EXPECT_EQ(issuer.issue(disabled, "").code(), ErrorCode::kNotSignedIn);
+}
+
+TEST_F(IssuerTest, WithoutTheSessionMemberASignOutWhileMintingWins) {
+  IssuerOptions options;
+  options.session_member = false;
+  Issuer issuer = issuer_with(options);
+  const auto out_a_moment_later = [this] {
+    clock.advance(1200ms);
+    sign_out_elsewhere();
+    clock.advance(1200ms);
+  };
+  hooked.after_watermark = out_a_moment_later;
+  EXPECT_EQ(issuer.issue(begin(), "").code(), ErrorCode::kNotSignedIn);
+
+  ann = *directory.get("ann");
+  const auto session = begin();
+  hooked.after_find_by_handle = out_a_moment_later;
+  const auto ticket = issuer.issue(session, "");
+  ASSERT_TRUE(ticket.ok());
+  EXPECT_LE(verify(*ticket)->created().time_since_epoch(), watermark().time_since_epoch());
 }
 
 TEST_F(IssuerTest, ATicketNeverOutlivesItsSession) {

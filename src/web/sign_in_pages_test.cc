@@ -248,8 +248,7 @@ TEST_F(SignInPagesTest, AnswersNoEarlierThanTheFloor) {
                              *issuer,
                              workers,
                              clock,
-                             random,
-                             metrics});
+                             random});
   const auto time = [&](std::string_view path, std::string_view body) {
     RequestBuilder builder("POST", path);
     builder.same_origin().json(body);

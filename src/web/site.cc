@@ -40,13 +40,7 @@ Site::Site(SiteContext context)
       pages_(assets_),
       sign_in_pages_(context_, pages_),
       account_pages_(context_, pages_),
-      ticket_endpoints_(context_) {
-  for (std::size_t digit = 0; digit < answers_.size(); ++digit) {
-    answers_[digit] =
-        &context_.metrics.counter("countersign_http_answers_total", "HTTP answers by status class",
-                                  {{"class", std::to_string(digit) + "xx"}});
-  }
-}
+      ticket_endpoints_(context_) {}
 
 std::size_t Site::body_limit(std::string_view method, std::string_view path) const {
   return web::body_limit(method, path);
@@ -227,8 +221,6 @@ net::Response Site::health(const net::Request& request, bool ready) const {
 
 void Site::note(const net::Request& request, const Route* route, const net::Response& response,
                 base::SteadyTime began) const {
-  const auto digit = static_cast<std::size_t>(response.status / 100);
-  if (digit < answers_.size()) answers_[digit]->add();
   const bool quiet = route != nullptr && route->quiet && response.status < 500;
   const base::LogLevel level = quiet ? base::LogLevel::kDebug : base::LogLevel::kInfo;
   if (!base::log_enabled(level)) return;

@@ -7,7 +7,6 @@
 #ifndef COUNTERSIGN_WEB_SITE_H_
 #define COUNTERSIGN_WEB_SITE_H_
 
-#include <array>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -55,7 +54,6 @@ class Site final : public net::HttpHandler {
   const SignInPages sign_in_pages_;
   const AccountPages account_pages_;
   const TicketEndpoints ticket_endpoints_;
-  std::array<base::Counter*, 6> answers_;  // by the first digit of the status
 };
 
 /// Serves /metrics in the Prometheus text format, on its own listener, and nothing else.

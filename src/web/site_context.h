@@ -14,7 +14,6 @@
 #include "accounts/password_pool.h"
 #include "accounts/sign_up.h"
 #include "base/clock.h"
-#include "base/metrics.h"
 #include "base/random.h"
 #include "base/worker_pool.h"
 #include "issuing/issuer.h"
@@ -51,7 +50,6 @@ struct SiteContext {
   base::WorkerPool& workers;  ///< for calls that block on the store
   const base::Clock& clock;
   base::Random& random;
-  base::Metrics& metrics;
 };
 
 }  // namespace countersign::web

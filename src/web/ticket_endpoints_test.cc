@@ -123,6 +123,31 @@ TEST_F(TicketEndpointsTest, MintsOnAWorkerWhereTheStoreHasToBeAsked) {
   EXPECT_NE(member(response.body, "userTicket"), "");
 }
 
+TEST_F(TicketEndpointsTest, WithoutTheSessionMemberSignOutElsewhereStopsTicketsAtOnce) {
+  Setup setup;
+  setup.session_member = false;
+  build(std::move(setup));
+  sign_up_as("alice");
+  ASSERT_EQ(ask_for_ticket().status, 200);
+  // Another process: the cache of this one goes on believing in the session.
+  const std::vector<std::string> applications{std::string(kApplication)};
+  ASSERT_TRUE(directory.sign_out("alice", applications).ok());
+  ASSERT_NE(sessions.cached(jar.get("__Host-cs_session")), nullptr);
+  EXPECT_EQ(ask_for_ticket().status, 401);
+}
+
+TEST_F(TicketEndpointsTest, WithoutTheSessionMemberApiAuthMintsNothingForWhomIsDisabledMeanwhile) {
+  Setup setup;
+  setup.session_member = false;
+  build(std::move(setup));
+  add("alice");
+  hooked.after_watermark = [this] {
+    const std::vector<std::string> applications{std::string(kApplication)};
+    EXPECT_TRUE(directory.set_disabled("alice", true, applications).ok());
+  };
+  EXPECT_EQ(api_auth().status, 403);
+}
+
 TEST_F(TicketEndpointsTest, ApiAuthTakesJsonAndForms) {
   add("alice");
   for (const std::string_view path : {"/api/auth", "/api/auth/", "/SinchBackend/Api/Auth/"}) {

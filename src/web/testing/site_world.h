@@ -19,6 +19,7 @@
 
 #include "accounts/testing/account_world.h"
 #include "issuing/issuer.h"
+#include "issuing/testing/hooked_store.h"
 #include "net/server.h"
 #include "sessions/session_service.h"
 #include "web/site.h"
@@ -122,12 +123,12 @@ class SiteWorld : public accounts::AccountWorld {
     issuing.application_key = kApplication;
     issuing.identity = setup.identity;
     issuing.session_member = setup.session_member;
-    issuer = std::make_unique<issuing::Issuer>(test_ring(), *store, clock, metrics, issuing);
+    issuer =
+        std::make_unique<issuing::Issuer>(test_ring(), hooked, sessions, clock, metrics, issuing);
     door = std::make_unique<accounts::SignUp>(parts, policy, no_floor, setup.sign_up);
-    site = std::make_unique<Site>(SiteContext{setup.options, *origin, sign_in, no_floor, sign_in,
-                                              no_floor, *door, no_floor, password_change, pool,
-                                              policy, directory, sessions, *issuer, workers, clock,
-                                              random, metrics});
+    site = std::make_unique<Site>(SiteContext{
+        setup.options, *origin, sign_in, no_floor, sign_in, no_floor, *door, no_floor,
+        password_change, pool, policy, directory, sessions, *issuer, workers, clock, random});
   }
 
   net::Response send(RequestBuilder& builder) {
@@ -163,7 +164,8 @@ class SiteWorld : public accounts::AccountWorld {
 
   TestShard shard;
   base::WorkerPool workers{"test", 2, 64};
-  sessions::SessionService sessions{*store, clock, random, metrics, {}};
+  issuing::HookedStore hooked{*store};
+  sessions::SessionService sessions{hooked, clock, random, metrics, {}};
   accounts::AnswerFloor no_floor{{std::chrono::microseconds(0), std::chrono::microseconds(0),
                                   std::chrono::microseconds(0), 50},
                                  random};
