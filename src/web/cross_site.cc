@@ -19,9 +19,13 @@ CrossSiteVerdict judge_cross_site(const RequestSource& source, const SiteOrigin&
                                   bool cors_json) {
   if (source.ambiguous) return CrossSiteVerdict::kRefuse;
   if (source.fetch_site) {
-    // Origin is not looked at here: with Referrer-Policy no-referrer it is `null` on our own forms.
     if (*source.fetch_site == "same-origin" || *source.fetch_site == "none") {
-      return CrossSiteVerdict::kPass;
+      // "Same" means the name the browser used, which may be a stranger's that was made to point at
+      // this server (DNS rebinding): the Origin then names the stranger. On our own forms it is
+      // `null`, because of Referrer-Policy no-referrer, or absent.
+      const bool stranger =
+          source.origin && *source.origin != "null" && !site.is_ours_or_listed(*source.origin);
+      return stranger ? CrossSiteVerdict::kRefuse : CrossSiteVerdict::kPass;
     }
     if ((*source.fetch_site == "same-site" || *source.fetch_site == "cross-site") && cors_json &&
         source.origin && !site.listed(*source.origin).empty()) {
@@ -30,7 +34,7 @@ CrossSiteVerdict judge_cross_site(const RequestSource& source, const SiteOrigin&
     return CrossSiteVerdict::kRefuse;
   }
   if (source.origin) {
-    if (*source.origin == site.facts().origin) return CrossSiteVerdict::kPass;
+    if (site.is_ours(*source.origin)) return CrossSiteVerdict::kPass;
     const bool listed = !site.listed(*source.origin).empty();
     return listed && cors_json ? CrossSiteVerdict::kPass : CrossSiteVerdict::kRefuse;
   }

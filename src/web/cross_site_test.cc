@@ -30,7 +30,15 @@ TEST(CrossSite, JudgesWhatTheBrowserSaysBeforeAnythingElse) {
       // Fetch Metadata decides where it is sent; Origin is `null` on our own forms.
       {"same-origin", none, false, kPass},
       {"same-origin", "null", false, kPass},
+      {"same-origin", kOurs, false, kPass},
       {"none", none, false, kPass},
+      {"none", "null", false, kPass},
+      // A stranger's name that was made to point at us is "same-origin" to the browser.
+      {"same-origin", kStranger, false, kRefuse},
+      {"same-origin", kStranger, true, kRefuse},
+      {"same-origin", "", false, kRefuse},
+      {"same-origin", "http://calls.example.org", false, kRefuse},
+      {"none", kStranger, false, kRefuse},
       {"same-site", none, false, kRefuse},
       {"same-site", kListed, false, kRefuse},
       {"same-site", kListed, true, kPass},
@@ -65,6 +73,22 @@ TEST(CrossSite, JudgesWhatTheBrowserSaysBeforeAnythingElse) {
   }
 }
 
+TEST(CrossSite, TakesTheNamesOfThisComputerAsOneIfItIsServedThere) {
+  const auto site = *SiteOrigin::create("http://localhost:8080", {}, false);
+  for (const std::string_view same :
+       {"http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"}) {
+    EXPECT_EQ(judge_cross_site({"same-origin", same, false}, *site, false), kPass) << same;
+    EXPECT_EQ(judge_cross_site({std::nullopt, same, false}, *site, false), kPass) << same;
+    EXPECT_EQ(judge_cross_site({"cross-site", same, false}, *site, true), kRefuse) << same;
+  }
+  for (const std::string_view other :
+       {"http://127.0.0.1:8081", "http://127.0.0.1", "https://127.0.0.1:8080",
+        "http://127.0.0.2:8080", "http://localhost.evil.example:8080"}) {
+    EXPECT_EQ(judge_cross_site({"same-origin", other, false}, *site, false), kRefuse) << other;
+    EXPECT_EQ(judge_cross_site({std::nullopt, other, false}, *site, false), kRefuse) << other;
+  }
+}
+
 TEST(CrossSite, RefusesHeadersSentTwice) {
   const auto site = *SiteOrigin::create(kOurs, {}, false);
   RequestBuilder twice("POST", "/users/sign_in");
@@ -80,6 +104,8 @@ TEST(CrossSite, NeverLooksAtHost) {
   const auto site = *SiteOrigin::create(kOurs, {}, false);
   RequestBuilder request("POST", "/users/sign_in");
   request.header("host", "evil.example").header("origin", kStranger);
+  EXPECT_EQ(judge_cross_site(source_of(request.request()), *site, false), kRefuse);
+  request.header("sec-fetch-site", "same-origin");
   EXPECT_EQ(judge_cross_site(source_of(request.request()), *site, false), kRefuse);
 }
 

@@ -85,6 +85,19 @@ TEST_F(GatewayDoorTest, RefusesOtherOriginsAfterTheHandshake) {
   EXPECT_EQ(opened, 0);
 }
 
+TEST_F(GatewayDoorTest, AcceptsEveryNameOfThisComputerIfItIsServedThere) {
+  ASSERT_TRUE(origin->set_public_url("http://localhost:8080").ok());
+  for (const std::string_view from :
+       {"http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"}) {
+    RequestBuilder builder = handshake();
+    builder.header("origin", from);
+    EXPECT_TRUE(accepted(decide(builder))) << from;
+  }
+  RequestBuilder other_port = handshake();
+  other_port.header("origin", "http://127.0.0.1:8081");
+  EXPECT_EQ(close_code(decide(other_port)), CloseCode::kOrigin);
+}
+
 TEST_F(GatewayDoorTest, WantsTheSubprotocol) {
   RequestBuilder none("GET", "/v1/gateway");
   RequestBuilder other("GET", "/v1/gateway");

@@ -1,5 +1,6 @@
 #include "web/site_origin.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "config/settings.h"
@@ -8,11 +9,31 @@
 namespace countersign::web {
 namespace {
 
+/// The parts of `SCHEME://HOST[:PORT]`, each with its marks: `http://`, `[::1]`, `:8080`.
+struct OriginParts {
+  std::string_view scheme;
+  std::string_view host;
+  std::string_view port;
+};
+
+OriginParts split_origin(std::string_view origin) {
+  const std::size_t mark = origin.find("://");
+  if (mark == std::string_view::npos) return {};
+  OriginParts parts;
+  parts.scheme = origin.substr(0, mark + 3);
+  const std::string_view rest = origin.substr(mark + 3);
+  const std::size_t bracket = rest.starts_with('[') ? rest.find(']') : 0;
+  const std::size_t end = std::min(rest.find(':', bracket), rest.size());
+  parts.host = rest.substr(0, end);
+  parts.port = rest.substr(end);
+  return parts;
+}
+
 /// The host of an origin, without port and brackets.
 std::string_view host_of(std::string_view origin) {
-  std::string_view rest = origin.substr(origin.find("://") + 3);
-  if (rest.starts_with('[')) return rest.substr(1, rest.find(']') - 1);
-  return rest.substr(0, rest.find(':'));
+  std::string_view host = split_origin(origin).host;
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return host;
 }
 
 bool is_localhost(std::string_view host) {
@@ -81,9 +102,9 @@ Result<void> SiteOrigin::set_public_url(std::string_view public_url) {
   facts->websocket_origin = (facts->https ? "wss" : "ws") + origin->substr(facts->https ? 5 : 4);
   const std::string_view host = host_of(*origin);
   const Result<net::IpAddress> address = net::IpAddress::parse(host);
-  const bool loopback = is_localhost(host) || (address.ok() && address->is_loopback());
+  facts->loopback = is_localhost(host) || (address.ok() && address->is_loopback());
   facts->hsts = facts->https && !is_localhost(host) && !address.ok() && !development_certificate_;
-  const bool plain_network = !facts->https && !loopback;
+  const bool plain_network = !facts->https && !facts->loopback;
   facts->secure_cookies = !(plain_network && insecure_cookies_);
   facts->cookies_work = !plain_network || insecure_cookies_;
   if (!facts->secure_cookies) facts->referrer_policy = "same-origin";
@@ -95,6 +116,17 @@ Result<void> SiteOrigin::set_public_url(std::string_view public_url) {
   all_.push_back(std::move(facts));
   current_.store(all_.back().get(), std::memory_order_release);
   return {};
+}
+
+bool SiteOrigin::is_ours(std::string_view origin) const {
+  const Facts& ours = facts();
+  if (origin == ours.origin) return true;
+  if (!ours.loopback) return false;
+  const OriginParts theirs = split_origin(origin);
+  const OriginParts public_parts = split_origin(ours.origin);
+  const bool loopback_name =
+      theirs.host == "localhost" || theirs.host == "127.0.0.1" || theirs.host == "[::1]";
+  return loopback_name && theirs.scheme == public_parts.scheme && theirs.port == public_parts.port;
 }
 
 std::string_view SiteOrigin::listed(std::string_view origin) const {

@@ -26,6 +26,7 @@ class SiteOrigin {
     std::string origin;            ///< `https://calls.example.org`, `http://localhost:8080`
     std::string websocket_origin;  ///< the same with ws or wss
     bool https = false;
+    bool loopback = false;  ///< the host is localhost or a loopback address
     /// Whether Strict-Transport-Security is sent: https under a real host name only. A browser that
     /// once saw it for localhost or an address would refuse every other server there.
     bool hsts = false;
@@ -58,9 +59,11 @@ class SiteOrigin {
   const Facts& facts() const { return *current_.load(std::memory_order_acquire); }
   /// The entry of server.allowed_origins equal to `origin`, or an empty view. `null` is never one.
   std::string_view listed(std::string_view origin) const;
-  /// True for the public origin itself and for listed ones.
+  /// True for the public origin itself. If that is a loopback one, `localhost`, `127.0.0.1` and
+  /// `[::1]` of its scheme and port are the same: whoever runs the server types any of them.
+  bool is_ours(std::string_view origin) const;
   bool is_ours_or_listed(std::string_view origin) const {
-    return !origin.empty() && (origin == facts().origin || !listed(origin).empty());
+    return is_ours(origin) || !listed(origin).empty();
   }
 
  private:

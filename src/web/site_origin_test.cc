@@ -58,6 +58,27 @@ TEST(SiteOrigin, ComparesOriginsAndNeverListsNull) {
   EXPECT_FALSE(site->is_ours_or_listed(""));
 }
 
+TEST(SiteOrigin, KnowsTheNamesOfThisComputerApartFromAllOthers) {
+  for (const std::string_view url :
+       {"http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"}) {
+    const auto site = *SiteOrigin::create(url, {}, false);
+    EXPECT_TRUE(site->is_ours("http://localhost:8080")) << url;
+    EXPECT_TRUE(site->is_ours("http://127.0.0.1:8080")) << url;
+    EXPECT_TRUE(site->is_ours("http://[::1]:8080")) << url;
+    for (const std::string_view other :
+         {"", "null", "localhost:8080", "http://", "http://:8080", "http://[", "http://[::1",
+          "http://localhost", "http://localhost:80801", "https://localhost:8080",
+          "http://a.localhost:8080", "http://127.0.0.1.evil.example:8080", "http://localhost:8080/",
+          "http://x@localhost:8080", "ws://localhost:8080"}) {
+      EXPECT_FALSE(site->is_ours(other)) << url << " and " << other;
+    }
+  }
+  const auto network = *SiteOrigin::create("http://192.0.2.7:8080", {}, false);
+  EXPECT_TRUE(network->is_ours("http://192.0.2.7:8080"));
+  EXPECT_FALSE(network->is_ours("http://localhost:8080"));
+  EXPECT_FALSE(network->is_ours("http://127.0.0.1:8080"));
+}
+
 TEST(SiteOrigin, RefusesWhatIsNoOrigin) {
   EXPECT_EQ(SiteOrigin::create("https://a.example/path", {}, false).code(), ErrorCode::kBadSetting);
   EXPECT_EQ(SiteOrigin::create("https://a.example", {"null"}, false).code(),
