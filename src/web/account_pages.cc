@@ -50,19 +50,32 @@ net::Awaitable<net::Response> AccountPages::account_page(const Call& call, int s
   view.account = &call.session->account;
   view.current = &call.session->session;
   view.sessions = *std::move(sessions);
-  view.fresh = is_fresh(call.session->session);
+  const bool just_proved = cookie != call.session_cookie;
+  if (call.route.endpoint == Endpoint::kEndSession) view.refused_end = call.parameter;
+  view.fresh = just_proved || is_fresh(call.session->session);
   view.minimum_length = site_.password_policy.minimum_length();
   view.tokens.session_cookie = cookie;
   co_return html(status, pages_.account(view));
 }
 
-net::Awaitable<net::Response> AccountPages::refuse(const Call& call, ErrorCode code) const {
+net::Awaitable<net::Response> AccountPages::refuse(const Call& call, ErrorCode code,
+                                                   std::string_view cookie) const {
   net::Response plain = problem(code, call.request.id);
   if (!reads_pages(call.request, &call.route)) co_return plain;
   const int status = code == ErrorCode::kCredentials ? 422 : plain.status;
-  net::Response page = co_await account_page(call, status, code, {}, call.session_cookie);
+  net::Response page = co_await account_page(call, status, code, {}, cookie);
   if (status == 503) page.set("Retry-After", "1");
   co_return page;
+}
+
+net::Awaitable<net::Response> AccountPages::refuse(const Call& call, ErrorCode code) const {
+  return refuse(call, code, call.session_cookie);
+}
+
+net::Response AccountPages::sign_in_again() const {
+  net::Response response = see_other("/users/sign_in");
+  forget_session(site_, response);
+  return response;
 }
 
 net::Awaitable<net::Response> AccountPages::change_password(Call& call) const {
@@ -80,22 +93,25 @@ net::Awaitable<net::Response> AccountPages::change_password(Call& call) const {
   if (!draft) co_return co_await refuse(call, draft.code());
 
   struct Changed {
-    std::string session_cookie;
+    std::optional<std::string> session_cookie;  ///< none: the session ended meanwhile
     std::optional<std::string> device_cookie;
   };
   auto renew = [&site = site_,
                 view = call.session](accounts::Authenticated person) -> Result<Changed> {
     site.sessions.forget_cached();
     Result<std::string> id = site.sessions.renew(*view);
-    if (!id) return id.failure();
-    return Changed{*std::move(id), std::move(person.device_cookie)};
+    if (id) return Changed{*std::move(id), std::move(person.device_cookie)};
+    if (id.code() != ErrorCode::kAbsent) return id.failure();
+    return Changed{std::nullopt, std::move(person.device_cookie)};
   };
   const Result<Changed> changed = co_await run_steps<Changed>(
       site_, call.shard, site_.password_change, *std::move(draft), std::move(renew));
   co_await wait_for_floor(site_, call.shard, site_.sign_in_floor, call.began);
   if (!changed) co_return co_await refuse(call, changed.code());
-  net::Response response = see_other("/users/account");
-  give_cookie(site_, response, Cookie::kSession, changed->session_cookie);
+  net::Response response = changed->session_cookie ? see_other("/users/account") : sign_in_again();
+  if (changed->session_cookie) {
+    give_cookie(site_, response, Cookie::kSession, *changed->session_cookie);
+  }
   if (changed->device_cookie) {
     give_cookie(site_, response, Cookie::kDevice, *changed->device_cookie);
   }
@@ -128,6 +144,7 @@ net::Awaitable<net::Response> AccountPages::end_session(Call& call) const {
   std::optional<std::string> renewed;
   if (!is_fresh(call.session->session)) {
     Result<std::string> proof = co_await prove(call);
+    if (!proof && proof.code() == ErrorCode::kAbsent) co_return sign_in_again();
     if (!proof) co_return co_await refuse(call, proof.code());
     renewed = *std::move(proof);
   }
@@ -136,11 +153,12 @@ net::Awaitable<net::Response> AccountPages::end_session(Call& call) const {
     return site.sessions.end_own(account, handle);
   };
   const Result<void> ended = co_await net::offload(call.shard, site_.workers, std::move(end));
+  net::Response response = see_other("/users/account");
   // Absent: it has ended already, which is what was wanted.
   if (!ended && ended.code() != ErrorCode::kAbsent) {
-    co_return co_await refuse(call, ended.code());
+    response = co_await refuse(call, ended.code(), renewed ? *renewed : call.session_cookie);
   }
-  net::Response response = see_other("/users/account");
+  // Whatever came of it, the browser's old id is dead.
   if (renewed) give_cookie(site_, response, Cookie::kSession, *renewed);
   co_return response;
 }
@@ -156,9 +174,7 @@ net::Awaitable<net::Response> AccountPages::sign_out_everywhere(Call& call) cons
   const Result<std::size_t> ended =
       co_await net::offload(call.shard, site_.workers, std::move(sign_out));
   if (!ended) co_return co_await refuse(call, ended.code());
-  net::Response response = see_other("/users/sign_in");
-  forget_session(site_, response);
-  co_return response;
+  co_return sign_in_again();
 }
 
 }  // namespace countersign::web

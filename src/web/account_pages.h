@@ -19,7 +19,8 @@ class AccountPages {
 
   net::Response show_client(const Call& call) const;
   net::Awaitable<net::Response> show_account(const Call& call) const;
-  /// Fields current_password and new_password. The session gets a new id; all others end.
+  /// Fields current_password and new_password. The session gets a new id; all others end. If it has
+  /// ended itself meanwhile, the password is changed all the same and the person signs in with it.
   net::Awaitable<net::Response> change_password(Call& call) const;
   /// Ends one of the person's own sessions. If the last proof is older than 15 minutes, the field
   /// `password` has to prove again who asks.
@@ -32,7 +33,13 @@ class AccountPages {
                                              std::optional<ErrorCode> problem,
                                              std::string_view notice,
                                              std::string_view cookie) const;
+  /// @param cookie  the session's id in the browser once it has this answer; what the page's form
+  ///                tokens hang on.
+  net::Awaitable<net::Response> refuse(const Call& call, ErrorCode code,
+                                       std::string_view cookie) const;
   net::Awaitable<net::Response> refuse(const Call& call, ErrorCode code) const;
+  /// To the sign-in form, without the session's cookie.
+  net::Response sign_in_again() const;
   /// Proves the password again and gives the session a new id, which is returned.
   net::Awaitable<Result<std::string>> prove(Call& call) const;
 

@@ -103,9 +103,55 @@ TEST_F(AccountPagesTest, AsksForThePasswordAgainAfterAWhile) {
   const std::string path = "/users/sessions/" + handle_in(page.body) + "/end";
   EXPECT_NE(page.body.find("Your password"), std::string::npos);
   EXPECT_EQ(post(path, "x=1").status, 422);
+  const net::Response wrong = post(path, "password=not+the+password");
+  EXPECT_EQ(wrong.status, 422);
+  const std::string field = "password-" + handle_in(page.body);
+  EXPECT_NE(wrong.body.find("href=\"#" + field + '"'), std::string::npos);
+  EXPECT_NE(wrong.body.find("id=\"" + field + '"'), std::string::npos);
+  EXPECT_EQ(wrong.body.find("aria-invalid"), std::string::npos) << "not the other form's field";
   EXPECT_NE(handle_in(get("/users/account").body), "");
   EXPECT_EQ(post(path, "password=a+long+and+quiet+afternoon").status, 303);
   EXPECT_EQ(handle_in(get("/users/account").body), "");
+}
+
+TEST_F(AccountPagesTest, KeepsTheSessionWhoseIdWasRenewedForAnActThatThenFailed) {
+  sign_up_as("alice");
+  jar = {};
+  ASSERT_EQ(post("/users/sign_in", kForm).status, 303);
+  clock.advance(std::chrono::minutes(16));
+  const std::string path = "/users/sessions/" + handle_in(get("/users/account").body) + "/end";
+  const std::string before = jar.get("__Host-cs_session");
+  hooked.end_session_fails = ErrorCode::kStoreFull;
+  const net::Response refused = post(path, "password=a+long+and+quiet+afternoon");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_NE(jar.get("__Host-cs_session"), before);
+  EXPECT_EQ(ask_for_ticket().status, 200) << "nobody was signed out by a failure";
+  EXPECT_EQ(refused.body.find("Your password"), std::string::npos) << "it was given just now";
+
+  // The forms of that page go with the new id.
+  hooked.end_session_fails.reset();
+  const std::string mark = "action=\"" + path + "\">";
+  const std::size_t form = refused.body.find(mark);
+  ASSERT_NE(form, std::string::npos);
+  static constexpr std::string_view kToken = "name=\"csrf_token\" value=\"";
+  const std::size_t token = refused.body.find(kToken, form) + kToken.size();
+  RequestBuilder again("POST", path);
+  again.form("csrf_token=" + refused.body.substr(token, refused.body.find('"', token) - token));
+  EXPECT_EQ(browse(std::move(again)).status, 303);
+}
+
+TEST_F(AccountPagesTest, ASessionThatEndedMeanwhileIsToldToSignInAgain) {
+  sign_up_as("alice");
+  const auto session = *sessions.resolve(jar.get("__Host-cs_session"));
+  ASSERT_TRUE(*store->sessions().end_session(session->session.handle, "test", clock.now()));
+  ASSERT_NE(sessions.cached(jar.get("__Host-cs_session")), nullptr);
+  const net::Response changed = post("/users/password", kChange);
+  EXPECT_EQ(changed.status, 303);
+  EXPECT_EQ(header_of(changed, "Location"), "/users/sign_in");
+  EXPECT_EQ(jar.get("__Host-cs_session"), "");
+  EXPECT_NE(jar.get("__Host-cs_device"), "") << "the browser proved the password";
+  EXPECT_EQ(post("/users/sign_in", "username=alice&password=another+quiet+evening+walk").status,
+            303);
 }
 
 TEST_F(AccountPagesTest, SignsOutEverywhere) {

@@ -158,9 +158,12 @@ std::string Pages::account(const AccountView& view) const {
   for (const storage::SignInSession& session : view.sessions) rows += session_row(view, session);
   // The form calls them present and new; the refusals speak of "the password".
   std::string_view problem_field;
-  if (view.problem == ErrorCode::kCredentials) problem_field = "current_password";
-  if (view.problem && field_of(*view.problem) == "password") problem_field = "new_password";
   const bool wrong_password = view.problem == ErrorCode::kCredentials;
+  const std::string end_field = "password-" + std::string(view.refused_end);
+  if (wrong_password) {
+    problem_field = view.refused_end.empty() ? std::string_view("current_password") : end_field;
+  }
+  if (view.problem && field_of(*view.problem) == "password") problem_field = "new_password";
   const std::string main = account_.render({
       {"notice", view.notice},
       {"problem", wrong_password ? "The present password is not right." : text_of(view.problem)},

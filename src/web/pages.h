@@ -57,6 +57,7 @@ struct AccountView {
   const storage::Account* account = nullptr;
   const storage::SignInSession* current = nullptr;
   std::vector<storage::SignInSession> sessions;
+  std::string_view refused_end;  ///< the session whose end wanted another password; else empty
   bool fresh = true;  ///< the password was given lately: ending a session does not ask for it
   std::size_t minimum_length = 15;
   PageTokens tokens;
