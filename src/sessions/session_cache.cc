@@ -1,5 +1,7 @@
 #include "sessions/session_cache.h"
 
+#include <algorithm>
+
 namespace countersign::sessions {
 
 SessionCache::SessionCache(const base::Clock& clock, std::chrono::milliseconds validity,
@@ -39,12 +41,7 @@ void SessionCache::insert(const ReadMark& mark, View view) {
     }
     in.order.emplace_back(good_until, id_hash);
     in.entries.insert_or_assign(id_hash, Entry{view, good_until});
-  }
-  {
-    const std::string& handle = view->session.handle.text();
-    HandleStripe& of_handle = handle_stripe(handle);
-    const std::lock_guard lock(of_handle.mutex);
-    of_handle.id_hashes[handle] = id_hash;
+    remember_handle(*view);
   }
   // An invalidation that came since the read began either sees the entry or is seen here.
   if (generation_.load() != mark.generation) erase(id_hash);
@@ -57,15 +54,15 @@ void SessionCache::remove(std::string_view id_hash) {
 
 void SessionCache::remove(const base::SessionHandle& handle) {
   ++generation_;
-  std::string id_hash;
+  std::vector<std::string> id_hashes;
   {
     HandleStripe& in = handle_stripe(handle.text());
     const std::lock_guard lock(in.mutex);
     const auto found = in.id_hashes.find(handle.text());
     if (found == in.id_hashes.end()) return;
-    id_hash = found->second;
+    id_hashes = found->second;
   }
-  erase(id_hash);
+  for (const std::string& id_hash : id_hashes) erase(id_hash);
 }
 
 void SessionCache::clear() {
@@ -96,15 +93,24 @@ SessionCache::HandleStripe& SessionCache::handle_stripe(std::string_view handle)
   return handles_[std::hash<std::string_view>()(handle) % kStripes];
 }
 
+// Lock order of these two: a stripe, then a handle stripe; never the other way round.
+
+void SessionCache::remember_handle(const storage::SessionView& view) {
+  HandleStripe& in = handle_stripe(view.session.handle.text());
+  const std::lock_guard lock(in.mutex);
+  std::vector<std::string>& ids = in.id_hashes[view.session.handle.text()];
+  if (std::find(ids.begin(), ids.end(), view.session.id_hash) == ids.end()) {
+    ids.push_back(view.session.id_hash);
+  }
+}
+
 void SessionCache::forget_handle(const storage::SessionView& view) {
-  // Lock order: a stripe, then a handle stripe; never the other way round.
   HandleStripe& in = handle_stripe(view.session.handle.text());
   const std::lock_guard lock(in.mutex);
   const auto found = in.id_hashes.find(view.session.handle.text());
-  // The session may have a new id since; then the handle's entry is that one's.
-  if (found != in.id_hashes.end() && found->second == view.session.id_hash) {
-    in.id_hashes.erase(found);
-  }
+  if (found == in.id_hashes.end()) return;
+  std::erase(found->second, view.session.id_hash);
+  if (found->second.empty()) in.id_hashes.erase(found);
 }
 
 void SessionCache::erase(std::string_view id_hash) {

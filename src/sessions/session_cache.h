@@ -20,6 +20,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "storage/records.h"
@@ -73,11 +74,14 @@ class SessionCache {
   };
   struct HandleStripe {
     std::mutex mutex;
-    std::unordered_map<std::string, std::string> id_hashes;
+    /// By handle, what is cached of the session: its id, and for a moment after it was renewed the
+    /// one before, which a read that began earlier may still bring.
+    std::unordered_map<std::string, std::vector<std::string>> id_hashes;
   };
 
   Stripe& stripe(std::string_view id_hash) const;
   HandleStripe& handle_stripe(std::string_view handle);
+  void remember_handle(const storage::SessionView& view);  // the view's stripe is held
   void forget_handle(const storage::SessionView& view);
   void erase(std::string_view id_hash);
 

@@ -92,6 +92,29 @@ TEST_F(SessionCacheTest, WhatWasReadBeforeAnInvalidationIsNotKept) {
   EXPECT_FALSE(has("a"));
 }
 
+TEST_F(SessionCacheTest, RemovesByHandleAfterALateReadOfTheIdBeforeARenewal) {
+  const auto of_one_session = [](const std::string& id) {
+    storage::SessionView made;
+    made.session.id_hash = hash_of(id);
+    made.session.handle = base::SessionHandle("handle");
+    return std::make_shared<const storage::SessionView>(std::move(made));
+  };
+  const auto mark = cache.begin_read();
+  cache.remove(hash_of("old"));  // the renewal, here
+  cache.insert(cache.begin_read(), of_one_session("new"));
+  cache.insert(mark, of_one_session("old"));
+  EXPECT_FALSE(has("old"));
+  cache.remove(base::SessionHandle("handle"));
+  EXPECT_FALSE(has("new"));
+
+  // A renewal by another process is not heard of: both ids are cached for a moment.
+  cache.insert(cache.begin_read(), of_one_session("new"));
+  cache.insert(cache.begin_read(), of_one_session("old"));
+  cache.remove(base::SessionHandle("handle"));
+  EXPECT_FALSE(has("new"));
+  EXPECT_FALSE(has("old"));
+}
+
 TEST_F(SessionCacheTest, ClearingForgetsAll) {
   for (int i = 0; i < 40; ++i) insert(std::to_string(i));
   cache.clear();

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kCookieIdBytes = 32;
 constexpr std::size_t kCookieIdLength = 43;  // 32 bytes in base64url
 constexpr std::size_t kHandleBytes = 16;
+constexpr std::chrono::hours kAheadAtMost{24};
 
 std::string hash_of(std::string_view cookie_id) { return base::to_string(base::sha256(cookie_id)); }
 
@@ -207,7 +208,10 @@ void SessionService::on_revocation(const storage::Revocation& revocation) {
 }
 
 bool SessionService::is_live(const storage::SessionView& view, base::SystemTime now) const {
+  // Of a clock that ran ahead and was set right: such a session would outlive every limit.
+  const base::SystemTime latest = now + kAheadAtMost;
   return !view.account.disabled && view.session.epoch >= view.account.epoch &&
+         view.session.created <= latest && view.session.last_seen <= latest &&
          now < view.session.last_seen + options_.idle_limit &&
          now < view.session.created + options_.absolute_limit;
 }

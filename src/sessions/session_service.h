@@ -97,6 +97,7 @@ class SessionService {
   void forget_cached() { cache_.clear(); }
 
   /// True while the session is within its limits, of its account's epoch, and that is not disabled.
+  /// One that began or was seen more than a day after `now` is not.
   bool is_live(const storage::SessionView& view, base::SystemTime now) const;
   /// When the session ends at the latest.
   base::SystemTime absolute_end(const storage::SignInSession& session) const {

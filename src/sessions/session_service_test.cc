@@ -264,6 +264,23 @@ TEST_F(SessionServiceTest, SweepsWhatHasOutlivedItsLimits) {
   EXPECT_TRUE(stored(live.view->session.handle));
 }
 
+TEST_F(SessionServiceTest, ASessionOfAClockThatRanAheadDoesNotOutliveItsLimits) {
+  clock.jump(24h);
+  const NewSession near = begin();
+  clock.jump(1s);
+  const NewSession far = begin();
+  clock.jump(-(24h + 1s));
+  EXPECT_TRUE(signed_in(near.cookie_id));
+  EXPECT_FALSE(signed_in(far.cookie_id));
+  EXPECT_FALSE(stored(far.view->session.handle));
+
+  const NewSession touched = begin();
+  clock.jump(48h);
+  ASSERT_TRUE(sessions.touch_connected(std::span(&touched.view->session.handle, 1)).ok());
+  clock.jump(-48h);
+  EXPECT_FALSE(signed_in(touched.cookie_id));
+}
+
 TEST_F(SessionServiceTest, IdsDoNotRepeat) {
   std::set<std::string> seen;
   for (int i = 0; i < 20; ++i) {
