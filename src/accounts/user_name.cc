@@ -1,5 +1,7 @@
 #include "accounts/user_name.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 #include <utf8proc.h>
@@ -11,12 +13,48 @@
 namespace countersign::accounts {
 namespace {
 
-/// Characters that are invisible and change what is seen around them: names with them are traps.
+struct Range {
+  utf8proc_int32_t first;
+  utf8proc_int32_t last;
+};
+
+/// Default-ignorable code points: drawn as nothing, whatever their category is.
+constexpr std::array<Range, 15> kInvisible{{
+    {0x00AD, 0x00AD},    // soft hyphen
+    {0x034F, 0x034F},    // combining grapheme joiner
+    {0x115F, 0x1160},    // Hangul fillers
+    {0x17B4, 0x17B5},    // Khmer inherent vowels
+    {0x180B, 0x180F},    // Mongolian selectors and separator
+    {0x200B, 0x200F},    // zero-width characters, direction marks
+    {0x202A, 0x202E},    // embeddings and overrides
+    {0x2060, 0x206F},    // word joiner, isolates
+    {0x3164, 0x3164},    // Hangul filler
+    {0xFE00, 0xFE0F},    // variation selectors
+    {0xFEFF, 0xFEFF},    // byte order mark
+    {0xFFA0, 0xFFA0},    // half-width Hangul filler
+    {0xFFF0, 0xFFFB},    // interlinear annotation
+    {0x1D173, 0x1D17A},  // musical beams
+    {0xE0000, 0xE0FFF},  // tags, more variation selectors
+}};
+
+/// Characters that are not seen, change what is seen around them, or mean something else to
+/// everybody: names with them are traps. Also what Unicode has not assigned yet, as far as this
+/// utf8proc knows: the normal form of a name must never change.
 bool misleads(utf8proc_int32_t point) {
-  return (point >= 0x200E && point <= 0x200F) ||  // direction marks
-         (point >= 0x2028 && point <= 0x202E) ||  // line and paragraph ends, embeddings, overrides
-         (point >= 0x2066 && point <= 0x2069) ||  // isolates
-         point == 0x061C || point == 0xFEFF;      // Arabic letter mark, byte order mark
+  switch (utf8proc_category(point)) {
+    case UTF8PROC_CATEGORY_CC:  // control
+    case UTF8PROC_CATEGORY_CF:  // format
+    case UTF8PROC_CATEGORY_CN:  // unassigned
+    case UTF8PROC_CATEGORY_CO:  // private use
+    case UTF8PROC_CATEGORY_CS:  // surrogate
+    case UTF8PROC_CATEGORY_ZL:  // line separator
+    case UTF8PROC_CATEGORY_ZP:  // paragraph separator
+      return true;
+    default:
+      return std::any_of(kInvisible.begin(), kInvisible.end(), [&](const Range& range) {
+        return point >= range.first && point <= range.last;
+      });
+  }
 }
 
 bool is_blank(utf8proc_int32_t point) { return utf8proc_category(point) == UTF8PROC_CATEGORY_ZS; }
@@ -30,9 +68,7 @@ bool is_acceptable(std::string_view text) {
     at += static_cast<std::size_t>(
         utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
                          static_cast<utf8proc_ssize_t>(text.size() - at), &point));
-    if (point == '@' || misleads(point) || utf8proc_category(point) == UTF8PROC_CATEGORY_CC) {
-      return false;
-    }
+    if (point == '@' || misleads(point)) return false;
     last_is_blank = is_blank(point);
     if (at_start && last_is_blank) return false;
     at_start = false;
@@ -49,8 +85,11 @@ Result<UserName> parse_user_name(std::string_view typed) {
   std::optional<std::string> text = base::to_nfc(typed);
   if (!text) return fail(ErrorCode::kBadUserName, "not UTF-8");
   if (!is_acceptable(*text)) return fail(ErrorCode::kBadUserName, "a character is refused");
-  std::optional<std::string> key = base::fold_key(*text);
+  std::optional<std::string> key = base::fold_compatible_key(*text);
   if (!key) return fail(ErrorCode::kBadUserName, "not UTF-8");
+  if (key->find('@') != std::string::npos) {
+    return fail(ErrorCode::kBadUserName, "it looks like an address");
+  }
   // The ticket library has the last word: a person whose name it refuses could never get a ticket.
   const Result<void> identity =
       validate_identity({IdentityType::kUsername, *text}, UserNameRule::kUtf8);

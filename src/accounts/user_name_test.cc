@@ -50,6 +50,57 @@ TEST(UserName, RefusesWhatCannotBeTyped) {
   EXPECT_FALSE(accepted("\uFEFFann"));
 }
 
+TEST(UserName, RefusesWhatIsNotSeen) {
+  for (const char* trap : {
+           "vic\u00ADtim",  // soft hyphen
+           "vic\u034Ftim",  // combining grapheme joiner
+           "vic\u115Ftim",     "vic\u1160tim",     "vic\u3164tim",
+           "vic\uFFA0tim",  // Hangul fillers
+           "vic\u17B4tim",     "vic\u180Btim",     "vic\u180Etim",
+           "vic\u200Btim",     "vic\u200Ctim",     "vic\u200Dtim",
+           "vic\u200Ftim",  // zero width
+           "vic\u202Atim",     "vic\u2060tim",     "vic\u2064tim",
+           "vic\u2066tim",     "vic\u206Ftim",     "vic\u061Ctim",
+           "victim\uFE0F",     "\uFEFFvictim",     "vic\uFFF9tim",
+           "vic\u2029tim",     "vic\U0001D173tim", "vic\U000E0041tim",
+           "vic\U000E0100tim",
+       }) {
+    EXPECT_FALSE(accepted(trap)) << trap;
+  }
+}
+
+TEST(UserName, RefusesWhatMeansNothingOrSomethingElseToEverybody) {
+  EXPECT_FALSE(accepted("vic\u0378tim")) << "unassigned";
+  EXPECT_FALSE(accepted("vic\U0003FFFEtim")) << "never assigned";
+  EXPECT_FALSE(accepted("vic\uE000tim")) << "private use";
+  EXPECT_FALSE(accepted("vic\U0010FFFDtim")) << "private use";
+  EXPECT_FALSE(accepted("vic\xED\xA0\x80tim")) << "a surrogate";
+}
+
+TEST(UserName, AcceptsWhatPeopleAreCalled) {
+  for (const char* name : {"Ann Lee", "O'Brien-Smith", "Zo\u00EB", "\u0141ukasz",
+                           "\u738B\u5C0F\u660E", "\uAE40\uCCA0\uC218", "\u0639\u0644\u064A",
+                           "\u0938\u0940\u0924\u093E", "ann_1.2", "\U0001F600"}) {
+    EXPECT_TRUE(accepted(name)) << name;
+  }
+}
+
+TEST(UserName, CompatibilityFormsAreOneNameKeptAsTyped) {
+  const auto wide = parse_user_name("\uFF36ictim");  // full-width V
+  ASSERT_TRUE(wide);
+  EXPECT_EQ(wide->text, "\uFF36ictim");
+  EXPECT_EQ(wide->key, parse_user_name("victim")->key);
+  EXPECT_EQ(parse_user_name("\uFB01n")->key, parse_user_name("fin")->key) << "a ligature";
+  EXPECT_EQ(parse_user_name("\U0001D4CBictim")->key, wide->key) << "a mathematical letter";
+  EXPECT_EQ(parse_user_name("ann\u00A0lee")->key, parse_user_name("ann lee")->key);
+  EXPECT_NE(parse_user_name("v\u0456ctim")->key, wide->key) << "a Cyrillic letter is another";
+}
+
+TEST(UserName, RefusesAnAddressInAnotherWidth) {
+  EXPECT_FALSE(accepted("ann\uFF20example.org"));
+  EXPECT_FALSE(accepted("ann\uFE6Bexample.org"));
+}
+
 TEST(UserName, HasAtMost255Bytes) {
   EXPECT_TRUE(accepted(std::string(255, 'a')));
   EXPECT_FALSE(accepted(std::string(256, 'a')));

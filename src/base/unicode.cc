@@ -29,6 +29,10 @@ std::optional<std::string> fold_key(std::string_view text) {
   return map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD);
 }
 
+std::optional<std::string> fold_compatible_key(std::string_view text) {
+  return map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
+}
+
 std::optional<std::size_t> count_code_points(std::string_view text) {
   std::size_t count = 0;
   std::size_t at = 0;

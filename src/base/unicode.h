@@ -14,6 +14,8 @@ namespace countersign::base {
 std::optional<std::string> to_nfc(std::string_view text);
 /// NFC, case-folded, NFC again: two spellings with the same key are one name. nullopt as above.
 std::optional<std::string> fold_key(std::string_view text);
+/// The same with compatibility forms made equal as well (NFKC): full-width "ａnn" is "ann".
+std::optional<std::string> fold_compatible_key(std::string_view text);
 /// Code points of valid UTF-8; nullopt if it is not valid.
 std::optional<std::size_t> count_code_points(std::string_view text);
 
