@@ -29,7 +29,6 @@ struct CloseNormally {};
 /// Verify a ticket now; answer with on_ticket().
 struct VerifyTicket {
   std::string ticket;
-  std::string device;  ///< as the client named it; may be empty
 };
 /// Tell the hub whose connection this is, so that revocations find it; answer with on_enrolled().
 /// Once enrolled it only brings the hub up to date.
@@ -46,6 +45,7 @@ struct Leave {};
 /// on_ended().
 struct CreateInstance {
   storage::Instance instance;
+  std::optional<storage::PresentedTicket> presented;  ///< to be noted with it
 };
 struct FindInstance {
   base::InstanceId id;
@@ -56,6 +56,7 @@ struct CheckInstance {
 };
 struct RefreshInstance {
   storage::Instance instance;  ///< with its new session, ticket time and expiry
+  std::optional<storage::PresentedTicket> presented;  ///< to be noted with it
 };
 /// End the instance. Without `answer` nobody waits for the outcome.
 struct EndInstance {

@@ -126,7 +126,7 @@ void ConnectionMachine::obey_refresh(std::uint32_t id, protocol::Refresh& refres
   if (pending_) return reply_error(id, ErrorCode::kBadState, out);
   if (now.fenced) return reply_error(id, ErrorCode::kOverloaded, out);
   begin(id, Step::kVerifyRefresh, now);
-  out.push_back(VerifyTicket{std::move(refresh.user_ticket), std::string(membership_.device())});
+  out.push_back(VerifyTicket{std::move(refresh.user_ticket)});
 }
 
 void ConnectionMachine::obey_terminate(std::uint32_t id, Moment now, Actions& out) {
@@ -196,8 +196,9 @@ void ConnectionMachine::ticket_for_refresh(Result<TicketFacts>& ticket, Moment n
     pending_->watching = true;
     out.push_back(WatchSession{*instance.session});
   }
+  if (ticket->presented) ticket->presented->device = instance.device;
   pending_->step = Step::kRefresh;
-  out.push_back(RefreshInstance{instance});
+  out.push_back(RefreshInstance{instance, std::move(ticket->presented)});
 }
 
 Actions ConnectionMachine::on_refreshed(Result<void> outcome, Moment now) {

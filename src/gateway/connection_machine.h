@@ -71,6 +71,8 @@ struct TicketFacts {
   base::SystemTime created;
   base::SystemTime expires;  ///< created + lifetime, without skew
   std::optional<base::SessionHandle> session;
+  /// Set where a ticket is good for one device only; the machine says which.
+  std::optional<storage::PresentedTicket> presented = std::nullopt;
 };
 
 class ConnectionMachine {
@@ -136,10 +138,11 @@ class ConnectionMachine {
     std::uint32_t id = 0;
     Step step = Step::kVerifyConnect;
     base::SteadyTime deadline;
-    storage::Instance instance;      // about to be made, resumed or refreshed
-    std::string device;              // as the client named it
-    std::string secret;              // as the client showed it
-    bool watching = false;           // the hub also knows the new session
+    storage::Instance instance;                         // about to be made, resumed or refreshed
+    std::optional<storage::PresentedTicket> presented;  // what it is to be made with
+    std::string device;                                 // as the client named it
+    std::string secret;                                 // as the client showed it
+    bool watching = false;                              // the hub also knows the new session
     std::uint32_t terminate_id = 0;  // a `terminate` that waits for this command to end
   };
 

@@ -26,7 +26,7 @@ void ConnectionMachine::obey_connect(std::uint32_t id, protocol::Connect& connec
   if (now.fenced) return connect_failed(ErrorCode::kOverloaded, now, out);
   pending_->device = std::move(connect.device);
   if (!connect.user_ticket.empty()) {
-    out.push_back(VerifyTicket{std::move(connect.user_ticket), pending_->device});
+    out.push_back(VerifyTicket{std::move(connect.user_ticket)});
     return;
   }
   pending_->step = Step::kFind;
@@ -51,6 +51,9 @@ void ConnectionMachine::ticket_for_connect(Result<TicketFacts>& ticket, Fresh& f
   instance.ticket_created = ticket->created;
   instance.created = now.wall;
   instance.expires = capped_expiry(ticket->expires, now);
+  // A made-up name counts too: whoever was told it may come again with the ticket.
+  pending_->presented = std::move(ticket->presented);
+  if (pending_->presented) pending_->presented->device = instance.device;
   membership_ = Membership(instance);
   pending_->step = Step::kEnrolNew;
   out.push_back(Enrol{});
@@ -63,7 +66,7 @@ Actions ConnectionMachine::on_enrolled(Result<void> outcome, Moment now) {
     connect_failed(outcome.code(), now, out);
   } else if (pending_->step == Step::kEnrolNew) {
     pending_->step = Step::kCreate;
-    out.push_back(CreateInstance{pending_->instance});
+    out.push_back(CreateInstance{pending_->instance, std::move(pending_->presented)});
   } else {
     pending_->step = Step::kCheck;
     out.push_back(CheckInstance{pending_->instance.id});

@@ -49,7 +49,6 @@ TEST_F(MachineTest, ObeysEverythingBeforeGarbageInOneFrame) {
 TEST_F(MachineTest, EnrolsBeforeItAsksTheStoreSoThatNoRevocationFallsBetween) {
   const Actions asked = connect_with_ticket();
   EXPECT_EQ(find<VerifyTicket>(asked)->ticket, "ticket");
-  EXPECT_EQ(find<VerifyTicket>(asked)->device, "tab-1");
   const Actions verified = machine_->on_ticket(facts(), {"dev", 5}, now_);
   EXPECT_NE(find<Enrol>(verified), nullptr);
   EXPECT_EQ(find<CreateInstance>(verified), nullptr);
@@ -172,6 +171,35 @@ TEST_F(MachineTest, AnswersBusyWorkersAndAFullDiskWith113) {
     machine_->on_enrolled({}, now_);
     expect_error(machine_->on_created(fail(code), now_), ErrorCode::kOverloaded);
   }
+}
+
+TEST_F(MachineTest, NotesATicketForOneDeviceUnderTheDevicesNameOrTheOneItIsGiven) {
+  for (const std::string named : {"tab-1", ""}) {
+    restart();
+    id_ = 0;
+    connect_with_ticket(named);
+    TicketFacts once = facts();
+    once.presented = storage::PresentedTicket{"digest", "", now_.wall, 5, 3};
+    machine_->on_ticket(once, {"made-up", 5}, now_);
+    const Actions enrolled = machine_->on_enrolled({}, now_);
+    ASSERT_NE(find<CreateInstance>(enrolled), nullptr);
+    const auto& presented = find<CreateInstance>(enrolled)->presented;
+    ASSERT_TRUE(presented.has_value());
+    EXPECT_EQ(presented->digest, "digest");
+    EXPECT_EQ(presented->device, named.empty() ? "made-up" : named);
+    EXPECT_EQ(presented->max_noted_of_identity, 3U);
+  }
+}
+
+TEST_F(MachineTest, RefusesATicketThatAnotherDeviceHasShownWith101And4500) {
+  connect_with_ticket();
+  machine_->on_ticket(facts(), {}, now_);
+  machine_->on_enrolled({}, now_);
+  const Actions out = machine_->on_created(fail(ErrorCode::kReplayed), now_);
+  expect_error(out, ErrorCode::kUnauthorized);
+  EXPECT_EQ(find<Report>(out)->event, Report::Event::kTicketRefused);
+  EXPECT_EQ(find<Report>(out)->reason, ErrorCode::kReplayed);
+  expect_closed(out, CloseCode::kBadInstance);
 }
 
 TEST_F(MachineTest, AcceptsNobodyWhileFenced) {

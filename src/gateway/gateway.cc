@@ -9,7 +9,20 @@ namespace {
 
 // Expired instances stay for a while, for the grace in which they may be refreshed.
 constexpr std::chrono::minutes kKeepExpired{10};
+// Rows go in portions, so that connects are not kept waiting, and up to a bound in one run.
 constexpr std::size_t kRemoveAtOnce = 1000;
+constexpr int kMaxPortions = 100;
+
+// Calls `remove(limit)` until little was left to remove. False: the store failed.
+template <class Remove>
+bool remove_in_portions(Remove&& remove) {
+  for (int portion = 0; portion < kMaxPortions; ++portion) {
+    const Result<std::size_t> removed = remove(kRemoveAtOnce);
+    if (!removed) return false;
+    if (*removed < kRemoveAtOnce) break;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -20,7 +33,8 @@ Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool
       store_(store),
       clock_(clock),
       keys_(std::move(keys)),
-      tickets_(std::move(ring), policy, options_.replay_capacity),
+      tickets_(std::move(ring), policy,
+               {options_.replay_capacity, options_.replay_capacity_per_user}),
       instances_(store.sessions(), store.instances(), store.revocations(),
                  {options_.sessions, options_.max_instances_per_user}),
       poller_(options_.poller, store.revocations(), clock),
@@ -38,7 +52,8 @@ Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool
           clock,
           random,
           metrics,
-          metrics.counter("countersign_gateway_accepted_total", "Connects that were accepted.")} {
+          metrics.counter("countersign_gateway_accepted_total", "Connects that were accepted.")},
+      jump_guard_(machine_clock().now(), machine_clock().steady()) {
   poller_.add_listener(hub_);
 }
 
@@ -86,15 +101,31 @@ void Gateway::housekeep() {
     });
     if (!submitted) base::log_warning("touch_failed", {{"detail", "workers are busy"}});
   });
-  const bool submitted = tasks_.try_submit([this] {
-    const base::SystemTime now = clock_.now();
-    const auto instances = store_.instances().remove_expired(now - kKeepExpired, kRemoveAtOnce);
-    const auto rows =
-        store_.revocations().remove_older(now - options_.revocation_retention, kRemoveAtOnce);
-    if (!instances || !rows) base::log_warning("gateway_housekeeping_failed");
-  });
+  const base::SystemTime now = machine_clock().now();
+  if (!may_remove(now)) return;
+  const bool submitted = tasks_.try_submit([this, now] { remove_old(now); });
   if (!submitted)
     base::log_warning("gateway_housekeeping_failed", {{"detail", "workers are busy"}});
+}
+
+bool Gateway::may_remove(base::SystemTime now) {
+  const auto verdict = jump_guard_.check(now, machine_clock().steady());
+  if (verdict.jumped) {
+    base::log_error("clock_jumped", {{"seconds", verdict.jumped->count()},
+                                     {"action", "nothing is removed for now"}});
+  }
+  return verdict.may_run;
+}
+
+// `now` is what the jump guard has passed; the clock may have jumped since.
+void Gateway::remove_old(base::SystemTime now) {
+  const bool expired = remove_in_portions([&](std::size_t limit) {
+    return store_.instances().remove_expired(now - kKeepExpired, limit);
+  });
+  const bool revocations = remove_in_portions([&](std::size_t limit) {
+    return store_.revocations().remove_older(now - options_.revocation_retention, limit);
+  });
+  if (!expired || !revocations) base::log_warning("gateway_housekeeping_failed");
 }
 
 }  // namespace countersign::gateway

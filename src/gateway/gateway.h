@@ -19,6 +19,7 @@
 #include "countersign/result.h"
 
 #include "base/clock.h"
+#include "base/jump_guard.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/worker_pool.h"
@@ -39,13 +40,18 @@ struct GatewayOptions {
   std::size_t shards = 1;
   std::size_t max_instances_per_user = 200;
   SessionLimits sessions;
-  /// Tickets remembered so that another device cannot use them again; 0: off.
+  /// Presented tickets that the store remembers so that no other device can use them; 0: off.
   std::size_t replay_capacity = 0;
+  /// Of these, how many may be one user's.
+  std::size_t replay_capacity_per_user = 1'000;
   PollerOptions poller;
   /// How often sessions of connected clients are touched, and old rows are removed.
   std::chrono::seconds housekeeping_interval{180};
   /// How long rows of the revocation log stay, for nodes that are cut off.
   std::chrono::hours revocation_retention{24};
+  /// The machine's own clock, which tells what is old enough to be removed: one that never runs
+  /// backwards would keep what a jump added. Null: the gateway's clock. Outlives the gateway.
+  const base::Clock* machine_clock = nullptr;
 };
 
 class Gateway {
@@ -75,8 +81,9 @@ class Gateway {
   /// Hears of revocations as recently as it must. For /readyz.
   bool fenced() const { return poller_.fenced(clock_.steady()); }
 
-  /// Touches sessions of connected clients and removes what has expired. The thread of start()
-  /// calls it; tests may. The work itself runs on the workers.
+  /// Touches sessions of connected clients and removes what has expired, unless the clock has
+  /// jumped (base/jump_guard.h). The thread of start() calls it; tests may instead. The work itself
+  /// runs on the workers.
   void housekeep();
 
  private:
@@ -92,7 +99,12 @@ class Gateway {
     base::WorkerPool& pool_;
   };
 
+  const base::Clock& machine_clock() const {
+    return options_.machine_clock != nullptr ? *options_.machine_clock : clock_;
+  }
   void follow();
+  bool may_remove(base::SystemTime now);
+  void remove_old(base::SystemTime now);
 
   const GatewayOptions options_;
   storage::Store& store_;
@@ -105,6 +117,7 @@ class Gateway {
   Workers tasks_;
   base::Gauge& fenced_gauge_;
   const ConnectionContext context_;
+  base::JumpGuard jump_guard_;  // housekeep()'s
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -126,7 +126,7 @@ void GatewayConnection::perform(CloseNormally&) { channel_->close_normally(); }
 
 void GatewayConnection::perform(VerifyTicket& action) {
   const Moment now = moment();
-  auto ticket = context_.tickets.verify(action.ticket, action.device, now.wall);
+  auto ticket = context_.tickets.verify(action.ticket, now.wall);
   base::wipe(action.ticket);
   Fresh fresh;
   fresh.device = context_.random.token(kDeviceBytes);
@@ -151,8 +151,9 @@ void GatewayConnection::perform(Leave&) { hub_.leave(*this); }
 
 void GatewayConnection::perform(CreateInstance& action) {
   offload<Result<storage::Instance>>(
-      [instance = std::move(action.instance)](InstanceDesk& desk, base::SystemTime now) {
-        return desk.create(instance, now);
+      [instance = std::move(action.instance), presented = std::move(action.presented)](
+          InstanceDesk& desk, base::SystemTime now) {
+        return desk.create(instance, presented, now);
       },
       &ConnectionMachine::on_created);
 }
@@ -173,8 +174,9 @@ void GatewayConnection::perform(CheckInstance& action) {
 
 void GatewayConnection::perform(RefreshInstance& action) {
   offload<Result<void>>(
-      [instance = std::move(action.instance)](InstanceDesk& desk, base::SystemTime now) {
-        return desk.refresh(instance, now);
+      [instance = std::move(action.instance), presented = std::move(action.presented)](
+          InstanceDesk& desk, base::SystemTime now) {
+        return desk.refresh(instance, presented, now);
       },
       &ConnectionMachine::on_refreshed);
 }

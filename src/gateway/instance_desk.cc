@@ -25,16 +25,18 @@ Result<void> InstanceDesk::check_session(const std::optional<base::SessionHandle
   return {};
 }
 
-Result<storage::Instance> InstanceDesk::create(storage::Instance instance, base::SystemTime now) {
+Result<storage::Instance> InstanceDesk::create(
+    storage::Instance instance, const std::optional<storage::PresentedTicket>& presented,
+    base::SystemTime now) {
   if (auto live = check_session(instance.session, now); !live) return live.failure();
   // Twice, because between the steps another connection of the device may make it or end it.
   for (int attempt = 0;; ++attempt) {
     const auto present = instances_.find_instance(instance.id);
     if (!present) return present.failure();
-    const auto stored = *present
-                            ? instances_.refresh_instance(instance.id, instance.session,
-                                                          instance.ticket_created, instance.expires)
-                            : instances_.create_instance(instance, options_.max_instances_per_user);
+    const auto stored =
+        *present ? instances_.refresh_instance(instance.id, instance.session,
+                                               instance.ticket_created, instance.expires, presented)
+                 : instances_.create_instance(instance, options_.max_instances_per_user, presented);
     if (stored) {
       if (*present) {
         instance.generation = (*present)->generation;
@@ -64,10 +66,12 @@ Result<storage::Instance> InstanceDesk::check(const base::InstanceId& id, base::
   return **std::move(found);
 }
 
-Result<void> InstanceDesk::refresh(const storage::Instance& instance, base::SystemTime now) {
+Result<void> InstanceDesk::refresh(const storage::Instance& instance,
+                                   const std::optional<storage::PresentedTicket>& presented,
+                                   base::SystemTime now) {
   if (auto live = check_session(instance.session, now); !live) return live;
   return instances_.refresh_instance(instance.id, instance.session, instance.ticket_created,
-                                     instance.expires);
+                                     instance.expires, presented);
 }
 
 Result<void> InstanceDesk::end(const base::InstanceId& id) {

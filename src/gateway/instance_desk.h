@@ -43,15 +43,21 @@ class InstanceDesk {
       : sessions_(sessions), instances_(instances), revocations_(revocations), options_(options) {}
 
   /// Stores a new instance, or prolongs the one of this id: the device was here before.
+  /// @param presented  noted with it, so that no other device can use the ticket.
   /// @return the instance as it stands: one that was there keeps generation and key id.
   /// kRevoked if its session is not live or its ticket is older than the user's watermark;
-  /// kLimitExceeded.
-  Result<storage::Instance> create(storage::Instance instance, base::SystemTime now);
+  /// kLimitExceeded; kReplayed, kOverloaded if the ticket cannot be noted.
+  Result<storage::Instance> create(storage::Instance instance,
+                                   const std::optional<storage::PresentedTicket>& presented,
+                                   base::SystemTime now);
   Result<std::optional<storage::Instance>> find(const base::InstanceId& id);
   /// Reads it again and judges what it says now. kAbsent if it has ended, kRevoked as above.
   Result<storage::Instance> check(const base::InstanceId& id, base::SystemTime now);
-  /// Prolongs it. kAbsent, kRevoked.
-  Result<void> refresh(const storage::Instance& instance, base::SystemTime now);
+  /// Prolongs it. kAbsent, kRevoked; kReplayed, kOverloaded, kLimitExceeded if the ticket cannot be
+  /// noted.
+  Result<void> refresh(const storage::Instance& instance,
+                       const std::optional<storage::PresentedTicket>& presented,
+                       base::SystemTime now);
   /// Ends it; success also if it had ended before.
   Result<void> end(const base::InstanceId& id);
   /// Connected clients keep these sessions alive, up to their absolute limit.

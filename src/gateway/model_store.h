@@ -24,6 +24,9 @@ class ModelStore final : public storage::SessionStore,
 
   // What the test does to it.
 
+  /// Mutant: presented tickets are remembered by a process, which ends.
+  void forget_presented_tickets() { presented_.clear(); }
+
   void begin_session(const std::string& handle, base::SystemTime now) {
     storage::SessionView view;
     view.session.handle = base::SessionHandle(handle);
@@ -97,10 +100,11 @@ class ModelStore final : public storage::SessionStore,
 
   // InstanceStore
 
-  Result<void> create_instance(const storage::Instance& instance,
-                               std::size_t max_instances) override {
+  Result<void> create_instance(const storage::Instance& instance, std::size_t max_instances,
+                               const std::optional<storage::PresentedTicket>& presented) override {
     if (failing) return failure();
     if (auto live = check(instance, instance.session, instance.ticket_created); !live) return live;
+    if (auto first = check_presented(instance.identity, presented); !first) return first;
     std::size_t count = 0;
     for (const auto& [id, other] : instances_) {
       count += other.identity == instance.identity && other.expires > instance.created ? 1U : 0U;
@@ -109,6 +113,7 @@ class ModelStore final : public storage::SessionStore,
     if (!instances_.emplace(instance.id.text(), instance).second) {
       return fail(ErrorCode::kAlreadyExists);
     }
+    note(instance.identity, presented);
     return {};
   }
   Result<std::optional<storage::Instance>> find_instance(const base::InstanceId& id) override {
@@ -119,8 +124,8 @@ class ModelStore final : public storage::SessionStore,
   }
   Result<void> refresh_instance(const base::InstanceId& id,
                                 const std::optional<base::SessionHandle>& session,
-                                base::SystemTime ticket_created,
-                                base::SystemTime expires) override {
+                                base::SystemTime ticket_created, base::SystemTime expires,
+                                const std::optional<storage::PresentedTicket>& presented) override {
     if (failing) return failure();
     const auto found = instances_.find(id.text());
     if (found == instances_.end()) {
@@ -130,6 +135,8 @@ class ModelStore final : public storage::SessionStore,
     if (!unchecked_refresh) {
       if (auto live = check(found->second, session, ticket_created); !live) return live;
     }
+    if (auto first = check_presented(found->second.identity, presented); !first) return first;
+    note(found->second.identity, presented);
     found->second.session = session;
     found->second.ticket_created = ticket_created;
     found->second.expires = expires;
@@ -196,6 +203,23 @@ class ModelStore final : public storage::SessionStore,
     }
     return {};
   }
+  Result<void> check_presented(const Identity& identity,
+                               const std::optional<storage::PresentedTicket>& presented) const {
+    if (!presented) return {};
+    const auto first = presented_.find(presented->digest);
+    if (first != presented_.end()) {
+      const bool same = !presented->device.empty() && first->second.device == presented->device;
+      return same ? Result<void>() : Result<void>(fail(ErrorCode::kReplayed));
+    }
+    std::size_t own = 0;
+    for (const auto& [digest, noted] : presented_) own += noted.identity == identity ? 1U : 0U;
+    if (own >= presented->max_noted_of_identity) return fail(ErrorCode::kLimitExceeded);
+    if (presented_.size() >= presented->max_noted) return fail(ErrorCode::kOverloaded);
+    return {};
+  }
+  void note(const Identity& identity, const std::optional<storage::PresentedTicket>& presented) {
+    if (presented) presented_.try_emplace(presented->digest, Noted{identity, presented->device});
+  }
   void append(storage::Revocation row) {
     row.id = ++top_;
     // Every other transaction of the mutant is slow: a later id is visible before an earlier one.
@@ -206,9 +230,15 @@ class ModelStore final : public storage::SessionStore,
     }
   }
 
+  struct Noted {
+    Identity identity;
+    std::string device;
+  };
+
   std::map<std::string, storage::SessionView> sessions_;
   std::map<std::string, storage::SessionView> ended_;
   std::map<std::string, storage::Instance> instances_;
+  std::map<std::string, Noted> presented_;
   std::map<std::string, base::SystemTime> watermarks_;
   std::map<std::int64_t, storage::Revocation> rows_;
   std::map<std::int64_t, storage::Revocation> late_;

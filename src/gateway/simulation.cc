@@ -55,7 +55,7 @@ struct Connection {
 class World {
  public:
   World(std::uint64_t seed, Mutant mutant)
-      : dice_(seed), random_(seed ^ 0xABCDEF), mutant_(mutant) {
+      : dice_(seed), random_(seed ^ 0xABCDEF), mutant_(mutant), one_device_(seed % 2 == 0) {
     store_.unchecked_refresh = mutant == Mutant::kUncheckedRefresh;
     store_.ids_from_sequence = mutant == Mutant::kPollByIdWithGaps;
     sessions_.resize(2);
@@ -196,7 +196,20 @@ class World {
     connection.channel->receive(protocol::encode_command({id, std::move(verb)}));
   }
 
+  // A ticket that was accepted before: of this user, but not always of the device that shows it.
+  const Ticket* accepted_ticket(std::size_t user) {
+    const std::size_t begin = dice_.below(tickets_.size());
+    for (std::size_t i = 0; i < tickets_.size(); ++i) {
+      const Ticket& ticket = tickets_[(begin + i) % tickets_.size()];
+      if (ticket.user == user && first_devices_.contains(ticket.text)) return &ticket;
+    }
+    return nullptr;
+  }
+
   Ticket make_ticket(std::size_t user) {
+    if (one_device_ && !tickets_.empty() && dice_.chance(30)) {
+      if (const Ticket* accepted = accepted_ticket(user)) return *accepted;
+    }
     if (!tickets_.empty() && dice_.chance(20)) {
       const Ticket& old = dice_.pick(tickets_);
       if (old.user == user) return old;
@@ -269,7 +282,7 @@ class World {
         clock_.jump(seconds(static_cast<long>(dice_.below(200)) - 100));
         return;
       case 2:
-        if (dice_.chance(30)) restart();
+        if (dice_.chance(one_device_ ? 90 : 30)) restart();
         return;
       case 3:
         if (dice_.chance(20)) node_->hub.shut_down(milliseconds(dice_.below(3'000)));
@@ -295,13 +308,14 @@ class World {
 
   void restart() {
     connections_.clear();
+    if (mutant_ == Mutant::kForgetsTickets) store_.forget_presented_tickets();
     start_node();
   }
 
   void start_node() {
     const auto mark = node_ ? node_->wall.now() : clock_.now();
     node_.reset();
-    node_ = std::make_unique<Node>(clock_, mark, store_, random_, mutant_);
+    node_ = std::make_unique<Node>(clock_, mark, store_, random_, mutant_, one_device_);
     const auto began = steady();
     if (!node_->poller.begin()) return;
     node_->polled = began;
@@ -399,6 +413,10 @@ class World {
             mark.order < command.order) {
           complain(command.verb + " accepted a ticket older than the watermark");
         }
+      }
+      const auto first = first_devices_.emplace(command.ticket->text, connection.device).first;
+      if (one_device_ && first->second != connection.device) {
+        complain(command.verb + " accepted a ticket that another device had shown");
       }
       connection.session = command.ticket->session;
       connection.session_known = true;
@@ -520,6 +538,7 @@ class World {
   Dice dice_;
   base::SeededRandom random_;
   const Mutant mutant_;
+  const bool one_device_;  // a ticket is good for one device only
   base::FakeClock clock_;
   ModelStore store_;
   std::unique_ptr<Node> node_;
@@ -527,6 +546,7 @@ class World {
   std::vector<std::vector<std::string>> sessions_;
   std::vector<Ticket> tickets_;
   std::map<std::string, std::pair<std::string, std::string>> secrets_;  // of each device
+  std::map<std::string, std::string> first_devices_;                    // accepted with each ticket
   std::map<std::string, Ended> ended_;
   std::vector<Mark> marks_;
   std::map<std::string, std::uint64_t> dead_secrets_;

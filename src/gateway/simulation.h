@@ -9,6 +9,7 @@
 //   - nothing is served after expiry, and nobody is accepted while the node is fenced;
 //   - a credential that was refused for good is never accepted later;
 //   - of one device, at most one connection stays;
+//   - in every other run a ticket is good for one device: no other is ever accepted with it;
 //   - once everything has settled, nobody is connected whose session has ended;
 //   - queues stay bounded.
 // A mutant is a way of being wrong that somebody could write; the checks must notice each.
@@ -27,6 +28,7 @@ enum class Mutant {
   kUncheckedRefresh,   ///< `refresh` does not look at the session again
   kServesAfterExpiry,  ///< expiry is judged by a clock that lags
   kNeverFenced,        ///< a node that cannot hear revocations goes on accepting
+  kForgetsTickets,     ///< which device showed a ticket is kept in memory: a restart forgets it
 };
 
 /// Runs one schedule.

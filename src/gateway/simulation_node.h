@@ -25,6 +25,7 @@ using std::chrono::seconds;
 
 inline constexpr std::size_t kShards = 2;
 inline constexpr std::size_t kQueue = 8;
+inline constexpr std::size_t kTickets = 1'000;
 inline constexpr const char* kApplication = "simulated";
 inline constexpr milliseconds kFenceAfter{1'500};
 
@@ -88,10 +89,10 @@ inline MachineConfig machine_config() {
 // A process: what a restart takes away.
 struct Node {
   Node(const base::Clock& raw, base::SystemTime mark, ModelStore& store, base::Random& random,
-       Mutant mutant)
+       Mutant mutant, bool one_device)
       : wall(raw),
         lagging(wall, mutant == Mutant::kServesAfterExpiry ? seconds(90) : seconds(0)),
-        tickets(&ring, Policy::default_policy(), 0),
+        tickets(&ring, Policy::default_policy(), {one_device ? kTickets : 0, kTickets}),
         instances(store, store, store, {SessionLimits{}, 4}),
         poller({milliseconds(500),
                 mutant == Mutant::kNeverFenced ? milliseconds(1'000'000'000) : kFenceAfter, 3},

@@ -64,7 +64,9 @@ INSTANTIATE_TEST_SUITE_P(Mutants, MutantTest,
                                          MutantRow{"ServesAfterExpiry", Mutant::kServesAfterExpiry,
                                                    "served after expiry"},
                                          MutantRow{"NeverFenced", Mutant::kNeverFenced,
-                                                   "accepted while fenced"}),
+                                                   "accepted while fenced"},
+                                         MutantRow{"ForgetsTickets", Mutant::kForgetsTickets,
+                                                   "a ticket that another device had shown"}),
                          [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace

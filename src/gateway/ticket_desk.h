@@ -1,16 +1,18 @@
-// The ticket desk: verifies user tickets against the present key ring.
+// The ticket desk: verifies user tickets against the present key ring. Where a ticket is good for
+// one device only, it also says under which name and until when the store has to remember it; only
+// the store, which all nodes share and which survives them, can tell whether it was shown before.
 // Thread-safety: verify() may be called from any thread.
-// Source: docs/reference/ticket-format.md.
+// Source: docs/reference/ticket-format.md; docs/reference/protocol.md, "A ticket for one device".
 #ifndef COUNTERSIGN_GATEWAY_TICKET_DESK_H_
 #define COUNTERSIGN_GATEWAY_TICKET_DESK_H_
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string_view>
 
 #include "countersign/key_ring.h"
 #include "countersign/policy.h"
-#include "countersign/replay_cache.h"
 #include "countersign/result.h"
 #include "countersign/user_ticket.h"
 
@@ -24,19 +26,21 @@ using KeyRingProvider = std::function<std::shared_ptr<const KeyRing>()>;
 
 class TicketDesk {
  public:
-  /// @param replay_capacity  how many tickets are remembered so that another device cannot use them
-  ///                         again; 0 switches that off.
-  TicketDesk(KeyRingProvider ring, Policy policy, std::size_t replay_capacity);
+  /// How many presented tickets the store may remember.
+  struct ReplayBounds {
+    std::size_t tickets = 0;  ///< in all; 0: a ticket is good for any number of devices
+    std::size_t tickets_of_user = 0;
+  };
+
+  TicketDesk(KeyRingProvider ring, Policy policy, ReplayBounds replay);
 
   /// Verifies; the errors are those of UserTicketVerifier::verify().
-  /// @param device  who presents it; matters only while repeats are told apart.
-  Result<TicketFacts> verify(std::string_view ticket, std::string_view device,
-                             base::SystemTime now) const;
+  Result<TicketFacts> verify(std::string_view ticket, base::SystemTime now) const;
 
  private:
   const KeyRingProvider ring_;
   const Policy policy_;
-  const std::unique_ptr<BoundedReplayCache> replay_;
+  const ReplayBounds replay_;
 };
 
 }  // namespace countersign::gateway

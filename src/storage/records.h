@@ -3,6 +3,7 @@
 #ifndef COUNTERSIGN_STORAGE_RECORDS_H_
 #define COUNTERSIGN_STORAGE_RECORDS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -83,6 +84,17 @@ struct Instance {
   SystemTime ticket_created;             ///< of the ticket it was last given
   SystemTime created;
   SystemTime expires;
+};
+
+/// A ticket as a device shows it. Noted with the instance it makes or prolongs, it is good for that
+/// device only.
+struct PresentedTicket {
+  std::string digest;  ///< names the ticket: SHA-256 of its MAC, 32 raw bytes
+  std::string device;  ///< who shows it; empty: nobody in particular
+  SystemTime expires;  ///< from then on no verifier takes it: created, lifetime and skew
+  // The bounds are the caller's, as that of an identity's instances is.
+  std::size_t max_noted = 100'000;            ///< of all identities
+  std::size_t max_noted_of_identity = 1'000;  ///< of the one that the ticket names
 };
 
 /// What a revocation ends.

@@ -137,16 +137,24 @@ class InstanceStore {
   /// one) still exists and is not below its account's epoch, and that `ticket_created` is after
   /// the identity's watermark, else kRevoked. If the identity has `max_instances` already that
   /// expire after `instance.created`: kLimitExceeded.
-  virtual Result<void> create_instance(const Instance& instance, std::size_t max_instances) = 0;
+  ///
+  /// `presented`, if there is one, is noted in the same transaction: of many devices that show a
+  /// ticket the first may show it again, and any other, or one without a name, is kReplayed. What
+  /// is noted outlives the instance. With no room left it is refused, never forgotten: kOverloaded;
+  /// kLimitExceeded if it is the identity's own bound.
+  virtual Result<void> create_instance(
+      const Instance& instance, std::size_t max_instances,
+      const std::optional<PresentedTicket>& presented = std::nullopt) = 0;
   virtual Result<std::optional<Instance>> find_instance(const InstanceId& id) = 0;
   /// After `refresh`: new expiry, session and ticket time, with the checks of create_instance.
-  /// kAbsent if it has ended, kRevoked.
-  virtual Result<void> refresh_instance(const InstanceId& id,
-                                        const std::optional<SessionHandle>& session,
-                                        SystemTime ticket_created, SystemTime expires) = 0;
+  /// kAbsent if it has ended, kRevoked; for `presented` as above.
+  virtual Result<void> refresh_instance(
+      const InstanceId& id, const std::optional<SessionHandle>& session, SystemTime ticket_created,
+      SystemTime expires, const std::optional<PresentedTicket>& presented = std::nullopt) = 0;
   /// False if there was none. Writes no revocation: the caller holds the connection.
   virtual Result<bool> end_instance(const InstanceId& id) = 0;
-  /// Removes instances that expired before `before`, at most `limit`; returns how many.
+  /// Removes instances, and notes of presented tickets, that expired before `before`, together at
+  /// most `limit`; returns how many.
   virtual Result<std::size_t> remove_expired(SystemTime before, std::size_t limit) = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "storage/sqlite/instances.h"
 
+#include "storage/sqlite/presented_tickets.h"
 #include "storage/sqlite/revocations.h"
 #include "storage/sqlite/rows.h"
 
@@ -56,11 +57,17 @@ Result<void> check_ticket(Connection& connection, std::string_view application_k
 
 }  // namespace
 
-Result<void> SqliteInstances::create_instance(const Instance& instance, std::size_t max_instances) {
+Result<void> SqliteInstances::create_instance(const Instance& instance, std::size_t max_instances,
+                                              const std::optional<PresentedTicket>& presented) {
   return database_.write(WriteKind::kGrow, [&](Connection& connection) -> Result<void> {
     Result<void> checked = check_ticket(connection, instance.application_key, instance.identity,
                                         instance.session, instance.ticket_created);
     if (!checked) return checked;
+    if (presented) {
+      Result<void> noted = note_presented(connection, *presented, instance.application_key,
+                                          instance.identity, instance.id);
+      if (!noted) return noted;
+    }
     const std::string_view type = identity_type_name(instance.identity.type);
     Result<std::optional<std::int64_t>> live =
         find_row(connection,
@@ -92,7 +99,8 @@ Result<std::optional<Instance>> SqliteInstances::find_instance(const InstanceId&
 
 Result<void> SqliteInstances::refresh_instance(const InstanceId& id,
                                                const std::optional<SessionHandle>& session,
-                                               SystemTime ticket_created, SystemTime expires) {
+                                               SystemTime ticket_created, SystemTime expires,
+                                               const std::optional<PresentedTicket>& presented) {
   return database_.write(WriteKind::kGrow, [&](Connection& connection) -> Result<void> {
     Result<std::optional<Instance>> instance =
         find_row(connection, kFindInstance, read_instance, id.text());
@@ -101,6 +109,11 @@ Result<void> SqliteInstances::refresh_instance(const InstanceId& id,
     Result<void> checked = check_ticket(connection, (*instance)->application_key,
                                         (*instance)->identity, session, ticket_created);
     if (!checked) return checked;
+    if (presented) {
+      Result<void> noted = note_presented(connection, *presented, (*instance)->application_key,
+                                          (*instance)->identity, id);
+      if (!noted) return noted;
+    }
     Result<std::int64_t> refreshed = connection.run(
         "UPDATE instances SET session = ?, ticket_created = ?, expires = ? WHERE id = ?",
         session_text(session), ticket_created, expires, id.text());
@@ -124,7 +137,11 @@ Result<std::size_t> SqliteInstances::remove_expired(SystemTime before, std::size
         "(SELECT id FROM instances WHERE expires < ? ORDER BY expires LIMIT ?)",
         before, sql_limit(limit));
     if (!removed) return removed.failure();
-    return static_cast<std::size_t>(*removed);
+    const auto instances = static_cast<std::size_t>(*removed);
+    if (instances >= limit) return instances;
+    Result<std::size_t> tickets = remove_presented(connection, before, limit - instances);
+    if (!tickets) return tickets.failure();
+    return instances + *tickets;
   });
 }
 

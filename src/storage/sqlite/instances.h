@@ -12,10 +12,12 @@ class SqliteInstances final : public InstanceStore {
  public:
   explicit SqliteInstances(Database& database) : database_(database) {}
 
-  Result<void> create_instance(const Instance& instance, std::size_t max_instances) override;
+  Result<void> create_instance(const Instance& instance, std::size_t max_instances,
+                               const std::optional<PresentedTicket>& presented) override;
   Result<std::optional<Instance>> find_instance(const InstanceId& id) override;
   Result<void> refresh_instance(const InstanceId& id, const std::optional<SessionHandle>& session,
-                                SystemTime ticket_created, SystemTime expires) override;
+                                SystemTime ticket_created, SystemTime expires,
+                                const std::optional<PresentedTicket>& presented) override;
   Result<bool> end_instance(const InstanceId& id) override;
   Result<std::size_t> remove_expired(SystemTime before, std::size_t limit) override;
 
