@@ -55,6 +55,18 @@ function askForTicket(page, type = "application/json") {
   );
 }
 
+test("127.0.0.1 works where localhost does: signing up, the client, signing out", async () => {
+  const here = { url: server.url.replace("//localhost:", "//127.0.0.1:") };
+  assert.notEqual(here.url, server.url);
+  const visitor = await Visitor.open();
+  const page = await visitor.newTab();
+  await signUpThroughPage(page, here, { name: newName(), password: newPassword() });
+  await clientStarted(page);
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.waitForURL(`${here.url}/users/sign_in`);
+  await visitor.close();
+});
+
 test("a listed origin gets a ticket for the person with JSON, and not with a form", async () => {
   const { visitor } = await signedIn();
   visitor.expect(/status of 403/);

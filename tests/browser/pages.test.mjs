@@ -80,6 +80,21 @@ test("the ended client's page is accessible too", async () => {
   }
 });
 
+test("the longest name there may be stays within the page", async () => {
+  for (const width of [360, 800, 1280]) {
+    const visitor = await Visitor.open({ viewport: { width, height: 740 } });
+    const page = await visitor.newTab();
+    const name = newName("n").padEnd(255, "wide");
+    await signUpThroughPage(page, server, { name, password: newPassword() });
+    await clientStarted(page);
+    await assertNoSidewaysScroll(page, "client");
+    await screenshot(page, `client-long-name-${width}`);
+    await page.goto(`${server.url}/users/account`);
+    await assertNoSidewaysScroll(page, "account");
+    await visitor.close();
+  }
+});
+
 test("everything but the client works without JavaScript", async () => {
   const visitor = await Visitor.open({ javaScriptEnabled: false });
   visitor.expect(/status of 422/);

@@ -29,6 +29,7 @@ const sources = [
   ["another site", { site: "cross-site" }, false],
   ["a neighbour of the same site", { site: "same-site" }, false],
   ["another site under our Origin", { site: "cross-site", origin: ours }, false],
+  ["a stranger's Origin called same-origin", { site: "same-origin", origin: "https://evil.example" }, false],
   ["an unknown word", { site: "same-planet" }, false],
   ["an old browser at our origin", { site: null, origin: ours }, true],
   ["an old browser at another origin", { site: null, origin: "https://evil.example" }, false],
