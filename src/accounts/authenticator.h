@@ -11,8 +11,10 @@
 #ifndef COUNTERSIGN_ACCOUNTS_AUTHENTICATOR_H_
 #define COUNTERSIGN_ACCOUNTS_AUTHENTICATOR_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "countersign/result.h"
 
@@ -42,6 +44,13 @@ struct Authenticated {
   std::optional<std::string> device_cookie;
 };
 
+/// An account that may be meant: its password is tried.
+struct SignInCandidate {
+  storage::Account account;
+  std::string stored_hash;
+  std::optional<std::string> device;  ///< hash of its known-device token that was good
+};
+
 /// An attempt on its way through the steps. Moves; holds the password and wipes it when it goes.
 struct SignInAttempt {
   SignInRequest request;
@@ -49,18 +58,18 @@ struct SignInAttempt {
   std::optional<PasswordPool::Slot> slot;
 
   // After prepare:
-  std::string key;         ///< what the throttle counts
-  bool typed_well = true;  ///< the password is text that can be hashed
+  std::string key;          ///< what the throttle counts
+  bool by_address = false;  ///< an e-mail address was typed
+  bool typed_well = true;   ///< the password is text that can be hashed
   bool throttled = false;
-  std::optional<storage::Account> account;
-  std::string stored_hash;
-  std::optional<std::string> device;  ///< hash of the known-device token that was good
+  /// The account of a user name; all that hold an address, in the order in which they are tried.
+  std::vector<SignInCandidate> candidates;
   std::optional<Throttle::Reservation> reservation;
 
   // After hash:
   bool hashed = false;
-  bool matches = false;
-  std::string new_hash;  ///< of a rehash that is due; empty otherwise
+  std::optional<std::size_t> matched;  ///< which candidate's password it was
+  std::string new_hash;                ///< of a rehash that is due; empty otherwise
 
   /// False: go on to finish() without hashing (and drop the slot).
   bool wants_hash() const { return !throttled; }

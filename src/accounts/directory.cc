@@ -7,7 +7,6 @@
 #include "accounts/sign_up.h"
 #include "accounts/user_name.h"
 #include "base/log.h"
-#include "base/unicode.h"
 
 namespace countersign::accounts {
 
@@ -61,15 +60,22 @@ Result<storage::Account> Directory::add(std::string_view user_name, std::string_
   return std::move(made->account);
 }
 
-Result<std::vector<storage::Account>> Directory::list(std::string_view after, std::size_t limit) {
-  return store_.accounts().list_accounts(base::fold_key(after).value_or(""), limit);
+Result<std::vector<storage::Account>> Directory::list(std::string_view after_key,
+                                                      std::size_t limit) {
+  return store_.accounts().list_accounts(after_key, limit);
 }
 
 Result<storage::Account> Directory::get(std::string_view name_or_email) {
   Result<std::optional<storage::Account>> account(std::nullopt);
   if (name_or_email.find('@') != std::string_view::npos) {
     if (const Result<EmailAddress> email = parse_email(name_or_email)) {
-      account = store_.accounts().find_account_by_email(email->key);
+      Result<std::vector<storage::Account>> holders =
+          store_.accounts().find_accounts_by_email(email->key, 2);
+      if (!holders) return holders.failure();
+      if (holders->size() > 1 && !holders->front().email_key) {
+        return fail(ErrorCode::kAbsent, "(several accounts hold the address: give the user name)");
+      }
+      if (!holders->empty()) account = std::move(holders->front());
     }
   } else if (const Result<UserName> name = parse_user_name(name_or_email)) {
     account = store_.accounts().find_account_by_name(name->key);
@@ -113,7 +119,7 @@ Result<void> Directory::unlock(std::string_view name_or_email) {
   const Result<storage::Account> account = get(name_or_email);
   if (!account) return account.failure();
   std::vector<std::string> names{account->user_name_key};
-  if (account->email_key) names.push_back(*account->email_key);
+  if (account->email_lookup) names.push_back(*account->email_lookup);
   const Result<void> done = throttle_.unlock(names);
   if (done) base::log_info("account_unlocked", {{"account", account->id.text()}});
   return done;

@@ -39,12 +39,15 @@ class Directory {
 
   /// Makes an account.
   /// @param email_required  issuing mode `email` or `email_as_username`.
-  /// @return the codes of read_new_account(), kNameTaken, kEmailRefused (the address is taken).
+  /// The address becomes its own in every mode: an operator knows whose it is.
+  /// @return the codes of read_new_account(), kNameTaken, kEmailRefused (the address is owned).
   Result<storage::Account> add(std::string_view user_name, std::string_view email,
                                bool email_required, const base::SecretBytes& password);
-  /// Accounts in the order of their names, strictly after the name `after` (empty: from the start).
-  Result<std::vector<storage::Account>> list(std::string_view after, std::size_t limit);
-  /// By user name or address. kAbsent.
+  /// Accounts in the order of their keys, strictly after `after_key`, the `user_name_key` of the
+  /// last one of the page before (empty: from the start).
+  Result<std::vector<storage::Account>> list(std::string_view after_key, std::size_t limit);
+  /// By user name, or by address: the account that owns it, or the only one that holds it. kAbsent,
+  /// also if several hold it and none owns it.
   Result<storage::Account> get(std::string_view name_or_email);
   /// Disables (ends all sessions and everything made from them) or enables. kAbsent.
   Result<void> set_disabled(std::string_view name_or_email, bool disabled,

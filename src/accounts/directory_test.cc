@@ -39,7 +39,7 @@ TEST_F(DirectoryTest, ListsInPages) {
   const auto first = *directory.list("", 2);
   ASSERT_EQ(first.size(), 2u);
   EXPECT_EQ(first[0].user_name, "Ann");
-  const auto second = *directory.list(first[1].user_name, 2);
+  const auto second = *directory.list(first[1].user_name_key, 2);
   ASSERT_EQ(second.size(), 1u);
   EXPECT_EQ(second[0].user_name, "cat");
 }

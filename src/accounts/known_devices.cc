@@ -34,6 +34,10 @@ Result<std::optional<std::string>> KnownDevices::reserve(std::string_view cookie
   return std::optional<std::string>();
 }
 
+Result<void> KnownDevices::give_back(std::string_view token_hash) {
+  return store_.give_back_try(token_hash);
+}
+
 Result<void> KnownDevices::clear(std::string_view token_hash) {
   return store_.clear_failures(token_hash);
 }

@@ -8,8 +8,7 @@
 //
 // A token is 24 random bytes and an 8-byte tag of them, so that made-up ones are told apart without
 // asking the store, and cannot take the places that the hash pool keeps.
-// Thread-safety: every call may be made from any thread. reserve, issue and clear block on the
-// store.
+// Thread-safety: every call may be made from any thread. All but claims block on the store.
 #ifndef COUNTERSIGN_ACCOUNTS_KNOWN_DEVICES_H_
 #define COUNTERSIGN_ACCOUNTS_KNOWN_DEVICES_H_
 
@@ -48,6 +47,8 @@ class KnownDevices {
   /// @return the token's hash, or nothing if the cookie holds none that is good.
   Result<std::optional<std::string>> reserve(std::string_view cookie,
                                              const base::AccountId& account);
+  /// Nothing was verified: the try is taken back.
+  Result<void> give_back(std::string_view token_hash);
   /// After a right password at a known device.
   Result<void> clear(std::string_view token_hash);
   /// Makes a token for the account.

@@ -42,6 +42,17 @@ TEST_F(KnownDevicesTest, ARightPasswordRestoresTheTries) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(good(cookie, ann)) << i;
 }
 
+TEST_F(KnownDevicesTest, ATryThatVerifiedNothingIsGivenBack) {
+  const std::string cookie = *devices.issue("", ann.id);
+  for (int i = 0; i < 20; ++i) {
+    const auto token = *devices.reserve(cookie, ann.id);
+    ASSERT_TRUE(token.has_value()) << i;
+    ASSERT_TRUE(devices.give_back(*token).ok());
+  }
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(good(cookie, ann)) << i;
+  EXPECT_FALSE(good(cookie, ann));
+}
+
 TEST_F(KnownDevicesTest, OneCookieServesUpToFourPeopleTheNewestFirst) {
   std::string cookie = *devices.issue("", ann.id);
   cookie = *devices.issue(cookie, bob.id);

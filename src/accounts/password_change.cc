@@ -42,7 +42,11 @@ Result<void> PasswordChange::prepare(PasswordChangeDraft& draft) {
     return {};
   }
   Result<std::string> hash = parts_.store.accounts().get_password_hash(draft.request.account.id);
-  if (!hash) return hash.failure();
+  if (!hash) {
+    // The first failure is the one to tell; a try that cannot be given back is forgotten in time.
+    static_cast<void>(parts_.throttle.take_back(*draft.reservation));
+    return hash.failure();
+  }
   draft.stored_hash = *std::move(hash);
   return {};
 }

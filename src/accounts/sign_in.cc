@@ -1,5 +1,6 @@
 #include "accounts/sign_in.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "accounts/email.h"
@@ -54,66 +55,102 @@ Result<void> SignIn::prepare(SignInAttempt& attempt) {
   attempt.typed_well = password.ok();
   attempt.request.password = password ? *std::move(password) : base::SecretBytes();
 
+  Result<void> made_ready = ready(attempt);
+  // The first failure is the one to tell; a try that cannot be given back is forgotten in time.
+  if (!made_ready) static_cast<void>(give_back(attempt));
+  return made_ready;
+}
+
+Result<void> SignIn::ready(SignInAttempt& attempt) {
   if (Result<void> found = find(attempt); !found) return found;
-  if (attempt.account) {
-    auto device = parts_.devices.reserve(attempt.request.device_cookie, attempt.account->id);
+  bool at_known_device = false;
+  for (SignInCandidate& candidate : attempt.candidates) {
+    auto device = parts_.devices.reserve(attempt.request.device_cookie, candidate.account.id);
     if (!device) return device.failure();
-    attempt.device = *std::move(device);
+    candidate.device = *std::move(device);
+    at_known_device = at_known_device || candidate.device.has_value();
   }
-  if (!attempt.device) {
+  if (!at_known_device) {
     // The place may have been given for a token of another account, or a burnt one.
     if (Result<void> place = attempt.slot->become_common(); !place) {
       busy_.add();
       return place;
     }
+  }
+  if (!at_known_device || attempt.by_address) {
     auto reservation = parts_.throttle.reserve(attempt.key, attempt.request.prefix.narrow);
     if (!reservation) return reservation.failure();
     attempt.reservation = *std::move(reservation);
-    attempt.throttled = !attempt.reservation.has_value();
+    if (!attempt.reservation) {
+      std::erase_if(attempt.candidates,
+                    [](const SignInCandidate& candidate) { return !candidate.device; });
+      attempt.throttled = attempt.candidates.empty();
+    }
   }
   if (attempt.throttled) {
     attempt.slot.reset();
     return {};
   }
-  if (attempt.account) {
-    Result<std::string> hash = parts_.store.accounts().get_password_hash(attempt.account->id);
+  for (SignInCandidate& candidate : attempt.candidates) {
+    Result<std::string> hash = parts_.store.accounts().get_password_hash(candidate.account.id);
     if (!hash && hash.code() != ErrorCode::kAbsent) return hash.failure();
-    if (hash) attempt.stored_hash = *std::move(hash);
+    if (hash) candidate.stored_hash = *std::move(hash);
   }
   return {};
 }
 
 Result<void> SignIn::find(SignInAttempt& attempt) {
   const std::string_view typed = trim(attempt.request.name);
-  Result<std::optional<storage::Account>> account(std::nullopt);
-  if (typed.find('@') != std::string_view::npos) {
+  attempt.by_address = typed.find('@') != std::string_view::npos;
+  if (attempt.by_address) {
     const Result<EmailAddress> email = parse_email(typed);
     attempt.key = email ? email->key : std::string(typed);
-    if (email) account = parts_.store.accounts().find_account_by_email(email->key);
-  } else {
-    const Result<UserName> name = parse_user_name(typed);
-    attempt.key = name ? name->key : std::string(typed);
-    if (name) account = parts_.store.accounts().find_account_by_name(name->key);
+    if (!email) return {};
+    auto holders = parts_.store.accounts().find_accounts_by_email(email->key, kMostCandidates);
+    if (!holders) return holders.failure();
+    for (storage::Account& account : *holders) {
+      attempt.candidates.push_back({std::move(account), "", std::nullopt});
+    }
+    return {};
   }
+  const Result<UserName> name = parse_user_name(typed);
+  attempt.key = name ? name->key : std::string(typed);
+  if (!name) return {};
+  auto account = parts_.store.accounts().find_account_by_name(name->key);
   if (!account) return account.failure();
-  attempt.account = *std::move(account);
+  if (*account) attempt.candidates.push_back({**std::move(account), "", std::nullopt});
   return {};
+}
+
+Result<void> SignIn::give_back(const SignInAttempt& attempt) {
+  Result<void> given;
+  if (attempt.reservation) given = parts_.throttle.take_back(*attempt.reservation);
+  for (const SignInCandidate& candidate : attempt.candidates) {
+    if (!candidate.device) continue;
+    if (Result<void> done = parts_.devices.give_back(*candidate.device); !done) given = done;
+  }
+  return given;
 }
 
 void SignIn::hash(SignInAttempt& attempt) {
   if (attempt.throttled) return;
   const base::SecretBytes& password = attempt.request.password;
-  if (attempt.account && !attempt.stored_hash.empty() && attempt.typed_well) {
+  bool tried = false;
+  for (std::size_t i = 0; attempt.typed_well && i < attempt.candidates.size(); ++i) {
+    const SignInCandidate& candidate = attempt.candidates[i];
+    if (candidate.stored_hash.empty()) continue;
     const PasswordVerdict verdict =
-        parts_.hasher.verify(attempt.stored_hash, attempt.account->id, password);
-    attempt.matches = verdict.matches;
+        parts_.hasher.verify(candidate.stored_hash, candidate.account.id, password);
+    tried = true;
+    if (!verdict.matches) continue;
+    attempt.matched = i;
     if (verdict.needs_rehash) {
       // A failure leaves the old hash, which still verifies; the next sign-in tries again.
-      attempt.new_hash = parts_.hasher.hash(password, attempt.account->id).value_or("");
+      attempt.new_hash = parts_.hasher.hash(password, candidate.account.id).value_or("");
     }
-  } else {
-    parts_.hasher.verify_decoy(password);
+    break;
   }
+  if (!tried) parts_.hasher.verify_decoy(password);
   attempt.hashed = true;
 }
 
@@ -125,15 +162,11 @@ Result<Authenticated> SignIn::finish(SignInAttempt attempt) {
   }
   if (!attempt.hashed) {
     busy_.add();
-    if (attempt.reservation) {
-      if (auto taken = parts_.throttle.take_back(*attempt.reservation); !taken) {
-        return taken.failure();
-      }
-    }
+    if (Result<void> given = give_back(attempt); !given) return given.failure();
     return fail(ErrorCode::kBusy, "pushed out of the hash pool's queue");
   }
   Result<Authenticated> answer =
-      attempt.matches ? accept(attempt) : fail(ErrorCode::kCredentials, "wrong name or password");
+      attempt.matched ? accept(attempt) : fail(ErrorCode::kCredentials, "wrong name or password");
   floor_.note_work(parts_.clock.steady() - attempt.began);
   if (answer) {
     succeeded_.add();
@@ -146,38 +179,55 @@ Result<Authenticated> SignIn::finish(SignInAttempt attempt) {
 }
 
 Result<Authenticated> SignIn::accept(SignInAttempt& attempt) {
+  const SignInCandidate& person = attempt.candidates[*attempt.matched];
+  const storage::Account& account = person.account;
+  // See the head of sign_in.h: whoever holds the address of another must not clear their counters.
+  const bool clears = !attempt.by_address || account.email_key == attempt.key;
   if (attempt.reservation) {
-    if (auto done = parts_.throttle.succeeded(*attempt.reservation); !done) return done.failure();
+    auto done = clears ? parts_.throttle.succeeded(*attempt.reservation)
+                       : parts_.throttle.take_back(*attempt.reservation);
+    if (!done) return done.failure();
   }
-  if (attempt.device) {
-    if (auto done = parts_.devices.clear(*attempt.device); !done) return done.failure();
+  if (person.device) {
+    if (auto done = parts_.devices.clear(*person.device); !done) return done.failure();
+  }
+  if (person.device && clears) {
     if (auto done = parts_.throttle.clear(attempt.key, attempt.request.prefix.narrow); !done) {
       return done.failure();
     }
   }
-  const storage::Account& account = *attempt.account;
   if (account.disabled) return fail(ErrorCode::kAccountDisabled);
   if (!attempt.new_hash.empty()) {
     const Result<bool> rehashed =
-        parts_.store.accounts().rehash_password(account.id, attempt.stored_hash, attempt.new_hash);
+        parts_.store.accounts().rehash_password(account.id, person.stored_hash, attempt.new_hash);
     if (!rehashed) return rehashed.failure();
   }
-  Authenticated person{account, std::nullopt};
-  if (!attempt.device && attempt.request.wants_device) {
+  Authenticated answer{account, std::nullopt};
+  if (!person.device && attempt.request.wants_device) {
     Result<std::string> cookie = parts_.devices.issue(attempt.request.device_cookie, account.id);
     if (!cookie) return cookie.failure();
-    person.device_cookie = *std::move(cookie);
+    answer.device_cookie = *std::move(cookie);
   }
-  return person;
+  return answer;
 }
 
 void SignIn::record(const SignInAttempt& attempt, std::string_view result) {
+  // The account whose password it was, or the only one it can have been.
+  std::string account;
+  if (attempt.matched) {
+    account = attempt.candidates[*attempt.matched].account.id.text();
+  } else if (attempt.candidates.size() == 1) {
+    account = attempt.candidates[0].account.id.text();
+  }
+  const bool known_device =
+      std::any_of(attempt.candidates.begin(), attempt.candidates.end(),
+                  [](const SignInCandidate& candidate) { return candidate.device.has_value(); });
   // What was typed may be a password in the wrong field: only its hidden form is written.
   const std::string typed = parts_.throttle.hide(attempt.key);
   base::log_info("sign_in", {{"result", result},
-                             {"account", attempt.account ? attempt.account->id.text() : ""},
+                             {"account", account},
                              {"typed", typed},
-                             {"known_device", attempt.device.has_value()},
+                             {"known_device", known_device},
                              {"prefix", attempt.request.prefix.narrow},
                              {"request_id", attempt.request.request_id}});
 }

@@ -4,6 +4,14 @@
 // a decoy is hashed with the current parameters. Whether the account is disabled is looked at only
 // after the password was right. The session is not made here: the caller hands the account to
 // sessions::SessionService in the same worker task.
+//
+// An address may be held by several accounts (decision 4): the password says which one is meant.
+// What a stranger who holds somebody's address too may do must not depend on whether there is such
+// a somebody, and must not buy guesses:
+// - A known device exempts its own account alone. The others stay behind the throttle.
+// - An attempt by address always comes before the throttle, whoever holds it.
+// - A right password by an address clears what was counted only for the account that owns the
+//   address; for another that holds it, the try is taken back, and that is all.
 // Thread-safety and steps: accounts/authenticator.h.
 #ifndef COUNTERSIGN_ACCOUNTS_SIGN_IN_H_
 #define COUNTERSIGN_ACCOUNTS_SIGN_IN_H_
@@ -34,6 +42,9 @@ struct Parts {
 
 class SignIn final : public Authenticator {
  public:
+  /// So many accounts of one address are tried: what one attempt costs at most, in hashes.
+  static constexpr std::size_t kMostCandidates = 8;
+
   /// @param floor  of the sign-in door; finish() notes the work times. Outlives this.
   SignIn(Parts parts, AnswerFloor& floor);
 
@@ -43,7 +54,9 @@ class SignIn final : public Authenticator {
   Result<Authenticated> finish(SignInAttempt attempt) override;
 
  private:
+  Result<void> ready(SignInAttempt& attempt);
   Result<void> find(SignInAttempt& attempt);
+  Result<void> give_back(const SignInAttempt& attempt);
   Result<Authenticated> accept(SignInAttempt& attempt);
   void record(const SignInAttempt& attempt, std::string_view result);
 

@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "accounts/testing/account_world.h"
+#include "storage/sqlite/connection.h"
 
 namespace countersign::accounts {
 namespace {
@@ -65,7 +66,7 @@ TEST_F(SignInTest, AnUnknownNameGoesTheSameWayAsAWrongPassword) {
     EXPECT_TRUE(attempt->reservation.has_value());
     sign_in.hash(*attempt);
     EXPECT_TRUE(attempt->hashed);
-    EXPECT_FALSE(attempt->matches);
+    EXPECT_FALSE(attempt->matched.has_value());
   }
   EXPECT_EQ(sign_in.finish(std::move(known)).code(), sign_in.finish(std::move(unknown)).code());
 }
@@ -219,6 +220,37 @@ TEST_F(SignInTest, AnAttemptThatWasPushedOutIsNotCounted) {
     ASSERT_TRUE(attempt.wants_hash()) << i;
     EXPECT_EQ(sign_in.finish(std::move(attempt)).code(), ErrorCode::kBusy);
   }
+}
+
+TEST_F(SignInTest, AnAttemptThatWasPushedOutGivesTheDeviceItsTryBack) {
+  const std::string cookie = *try_sign_in(request("ann", kPassword))->device_cookie;
+  for (int i = 0; i < 12; ++i) {
+    for (const char* typed : {"ann", "ann@example.org"}) {
+      auto attempt = *sign_in.admit(request(typed, kPassword, kHome, cookie));
+      ASSERT_TRUE(sign_in.prepare(attempt).ok());
+      EXPECT_EQ(sign_in.finish(std::move(attempt)).code(), ErrorCode::kBusy);
+    }
+  }
+  besiege("ann");
+  EXPECT_TRUE(try_sign_in(request("ann", kPassword, kHome, cookie)).ok());
+}
+
+TEST_F(SignInTest, AnAttemptThatTheStoreFailedIsNotCounted) {
+  const std::string cookie = *try_sign_in(request("ann", kPassword))->device_cookie;
+  storage::ConnectionSettings settings;
+  settings.path = (folder.path() / "test.db").string();
+  const auto beside = *storage::Connection::open(settings);
+  ASSERT_TRUE(beside->execute("ALTER TABLE password_hashes RENAME TO elsewhere").ok());
+  for (int i = 0; i < 12; ++i) {
+    for (const std::string& shown : {std::string(), cookie}) {
+      auto attempt = *sign_in.admit(request("ann@example.org", kPassword, kHome, shown));
+      EXPECT_EQ(sign_in.prepare(attempt).code(), ErrorCode::kStoreFailed);
+    }
+  }
+  ASSERT_TRUE(beside->execute("ALTER TABLE elsewhere RENAME TO password_hashes").ok());
+  EXPECT_TRUE(try_sign_in(request("ann@example.org", kPassword)).ok());
+  besiege("ann@example.org");
+  EXPECT_TRUE(try_sign_in(request("ann@example.org", kPassword, kHome, cookie)).ok());
 }
 
 TEST_F(SignInTest, NotesTheWorkOfVerifiedAttemptsOnly) {

@@ -19,7 +19,7 @@ Result<NewAccount> read_new_account(const PasswordPolicy& policy, base::Random& 
     Result<EmailAddress> address = parse_email(email);
     if (!address) return address.failure();
     made.account.email = std::move(address->text);
-    made.account.email_key = std::move(address->key);
+    made.account.email_key = made.account.email_lookup = std::move(address->key);
   } else if (email_required) {
     return fail(ErrorCode::kEmailRequired);
   }
@@ -56,6 +56,8 @@ Result<SignUpDraft> SignUp::admit(SignUpRequest request) {
   draft.began = parts_.clock.steady();
   draft.slot = *std::move(slot);
   draft.account = std::move(made->account);
+  // Whoever types an address first has shown nothing: it is nobody's until somebody confirms it.
+  if (!options_.email_is_identity) draft.account.email_key.reset();
   draft.password = std::move(made->password);
   return draft;
 }
@@ -84,13 +86,8 @@ Result<Authenticated> SignUp::finish(SignUpDraft draft) {
   if (!draft.password_hash) return give_up({ErrorCode::kBusy, "pushed out of the hash pool"});
   if (!*draft.password_hash) return give_up(draft.password_hash->error());
 
-  storage::AccountStore& accounts = parts_.store.accounts();
-  Result<void> created = accounts.create_account(draft.account, **draft.password_hash);
-  if (!created && created.code() == ErrorCode::kEmailRefused && !options_.email_is_identity) {
-    // Somebody owns the address. Saying so would tell a stranger that they have an account here.
-    draft.account.email_key.reset();
-    created = accounts.create_account(draft.account, **draft.password_hash);
-  }
+  const Result<void> created =
+      parts_.store.accounts().create_account(draft.account, **draft.password_hash);
   floor_.note_work(parts_.clock.steady() - draft.began);
   if (!created) return give_up(created.error());
 

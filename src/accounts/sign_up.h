@@ -1,8 +1,8 @@
 // SignUp: a new account. The steps are those of accounts/authenticator.h.
 //
 // User names are public, so "taken" is told, and throttled. Addresses are not: where the address is
-// not an identity, a taken one is kept without ownership and the answer is the same. Where it is
-// (issuing mode `email` or `email_as_username`) it must be unique, and a taken one is refused.
+// not an identity nobody owns it, and many may hold the same (decision 4). Where it is (issuing
+// mode `email` or `email_as_username`) it must be unique, and a taken one is refused.
 // Thread-safety: every call may be made from any thread; one draft is used by one at a time.
 #ifndef COUNTERSIGN_ACCOUNTS_SIGN_UP_H_
 #define COUNTERSIGN_ACCOUNTS_SIGN_UP_H_

@@ -34,6 +34,21 @@ void roll(ThrottleCounter& counter, SystemTime now, std::chrono::seconds length)
   }
 }
 
+/// True while the counter blocks. A block that ends later than the longest pause from now was set
+/// by a clock that ran ahead and has been set right: it is over.
+bool is_blocked(const ThrottleCounter& counter, SystemTime now, std::chrono::seconds longest) {
+  return now < counter.blocked_until && counter.blocked_until <= now + longest;
+}
+
+/// True if an operator's unlock voids what the pair counted. Neither a mark nor a failure of a
+/// clock that ran ahead may decide: the mark would void all that comes, the failure would outlast
+/// the mark.
+bool is_unlocked(const ThrottleCounter& pair, SystemTime unlocked, SystemTime now,
+                 std::chrono::seconds tolerance) {
+  if (unlocked == SystemTime{} || unlocked > now + tolerance) return false;
+  return pair.last_failure <= unlocked || pair.last_failure > now + tolerance;
+}
+
 void take_one(ThrottleCounter& counter, SystemTime window) {
   if (counter.window_start == window && counter.failures > 0) --counter.failures;
 }
@@ -49,6 +64,16 @@ void count_pair(ThrottleCounter& pair, SystemTime now, const ThrottleOptions& op
   ++pair.failures;
   pair.last_failure = now;
   pair.blocked_until = now + pause_after(pair.failures, options);
+}
+
+/// Takes one counted failure back. `before` is what the counter was then: if no other failure came
+/// since, its pause and its time are as they were, too; below `free` failures there is no pause.
+void uncount(ThrottleCounter& counter, const ThrottleCounter& before, std::uint32_t free) {
+  if (counter.failures > 0) --counter.failures;
+  if (counter.failures < free) counter.blocked_until = {};
+  if (counter.failures != before.failures) return;
+  counter.last_failure = before.last_failure;
+  counter.blocked_until = before.blocked_until;
 }
 
 void clear_failures(ThrottleCounter& counter) {
@@ -70,7 +95,7 @@ std::string Throttle::hide(std::string_view name) const {
 Result<std::optional<Throttle::Reservation>> Throttle::reserve(std::string_view name,
                                                                std::string_view prefix) {
   const SystemTime now = clock_.now();
-  Reservation reservation{hide(name), std::string(prefix), {}, {}, false};
+  Reservation reservation{hide(name), std::string(prefix), {}, {}, false, {}, {}};
   const auto keys = keys_of(reservation.name, reservation.prefix);
   const Result<bool> admitted = store_.update(keys, [&](std::span<ThrottleCounter> counters) {
     ThrottleCounter& pair = counters[kPair];
@@ -79,8 +104,7 @@ Result<std::optional<Throttle::Reservation>> Throttle::reserve(std::string_view 
     ThrottleCounter& hour = counters[kHour];
     ThrottleCounter& accounts = counters[kAccounts];
 
-    const bool unlocked =
-        account.window_start != SystemTime{} && pair.last_failure <= account.window_start;
+    const bool unlocked = is_unlocked(pair, account.window_start, now, options_.longest_pause);
     if (unlocked || now >= pair.last_failure + options_.forget_after) clear_failures(pair);
     if (now >= account.last_failure + options_.forget_after) clear_failures(account);
     roll(minute, now, std::chrono::minutes(1));
@@ -88,13 +112,16 @@ Result<std::optional<Throttle::Reservation>> Throttle::reserve(std::string_view 
     roll(accounts, now, std::chrono::hours(1));
     const bool new_account = pair.window_start != accounts.window_start;
 
-    if (now < pair.blocked_until || now < account.blocked_until ||
+    if (is_blocked(pair, now, options_.longest_pause) ||
+        is_blocked(account, now, options_.account_pause) ||
         minute.failures >= options_.prefix_failures_per_minute ||
         hour.failures >= options_.prefix_failures_per_hour ||
         (new_account && accounts.failures >= options_.prefix_accounts_per_hour)) {
       return false;
     }
 
+    reservation.pair = pair;
+    reservation.account = account;
     count_pair(pair, now, options_);
     pair.window_start = accounts.window_start;
     ++account.failures;
@@ -123,16 +150,18 @@ Result<std::optional<Throttle::Reservation>> Throttle::reserve_proof(
     const base::AccountId& account) {
   const SystemTime now = clock_.now();
   const std::array<std::string, 1> keys{"proof:" + account.text()};
+  ThrottleCounter before;
   const Result<bool> admitted = store_.update(keys, [&](std::span<ThrottleCounter> counters) {
     ThrottleCounter& proof = counters[0];
     if (now >= proof.last_failure + options_.forget_after) clear_failures(proof);
-    if (now < proof.blocked_until) return false;
+    if (is_blocked(proof, now, options_.longest_pause)) return false;
+    before = proof;
     count_pair(proof, now, options_);
     return true;
   });
   if (!admitted) return admitted.failure();
   if (!*admitted) return std::optional<Reservation>();
-  return std::optional<Reservation>(Reservation{account.text(), "", {}, {}, false});
+  return std::optional<Reservation>(Reservation{account.text(), "", {}, {}, false, before, {}});
 }
 
 Result<void> Throttle::succeeded(const Reservation& reservation) {
@@ -157,14 +186,10 @@ Result<void> Throttle::succeeded(const Reservation& reservation) {
 }
 
 Result<void> Throttle::take_back(const Reservation& reservation) {
-  const auto take_pair_back = [this](ThrottleCounter& pair) {
-    if (pair.failures > 0) --pair.failures;
-    if (pair.failures < options_.free_failures) pair.blocked_until = {};
-  };
   if (reservation.prefix.empty()) {
     const std::array<std::string, 1> keys{"proof:" + reservation.name};
     const Result<bool> done = store_.update(keys, [&](std::span<ThrottleCounter> counters) {
-      take_pair_back(counters[0]);
+      uncount(counters[0], reservation.pair, options_.free_failures);
       return true;
     });
     if (!done) return done.failure();
@@ -176,11 +201,8 @@ Result<void> Throttle::take_back(const Reservation& reservation) {
       take_one(counters[kAccounts], counters[kPair].window_start);
       counters[kPair].window_start = {};
     }
-    take_pair_back(counters[kPair]);
-    if (counters[kAccount].failures > 0) --counters[kAccount].failures;
-    if (counters[kAccount].failures < options_.account_failures) {
-      counters[kAccount].blocked_until = {};
-    }
+    uncount(counters[kPair], reservation.pair, options_.free_failures);
+    uncount(counters[kAccount], reservation.account, options_.account_failures);
     take_one(counters[kMinute], reservation.minute_start);
     take_one(counters[kHour], reservation.hour_start);
     return true;
@@ -255,7 +277,28 @@ Result<void> Throttle::unlock(std::span<const std::string> names) {
 }
 
 Result<std::size_t> Throttle::sweep(std::size_t limit) {
-  return store_.remove_older(clock_.now() - options_.forget_after, limit);
+  struct Kind {
+    const char* prefix;
+    std::chrono::seconds matters;
+  };
+  const std::array<Kind, 6> kinds{{
+      {"minute:", std::chrono::minutes(1)},
+      {"hour:", std::chrono::hours(1)},
+      {"accounts:", std::chrono::hours(1)},
+      {"sign_up:", std::chrono::hours(1)},
+      {"taken_name:", std::chrono::hours(1)},
+      {"", options_.forget_after},
+  }};
+  const SystemTime now = clock_.now();
+  std::size_t removed = 0;
+  for (const Kind& kind : kinds) {
+    if (removed >= limit) break;
+    const Result<std::size_t> old =
+        store_.remove_older(kind.prefix, now - kind.matters, limit - removed);
+    if (!old) return old;
+    removed += *old;
+  }
+  return removed;
 }
 
 }  // namespace countersign::accounts

@@ -55,6 +55,9 @@ class Throttle {
     base::SystemTime minute_start;
     base::SystemTime hour_start;
     bool new_account = false;  ///< it was the first try at this account from there in this hour
+    // As they stood before it was counted.
+    storage::ThrottleCounter pair{};
+    storage::ThrottleCounter account{};
   };
 
   /// The store and the clock outlive the throttle.
@@ -71,7 +74,8 @@ class Throttle {
   Result<std::optional<Reservation>> reserve_proof(const base::AccountId& account);
   /// The password was right: the account's counters are cleared, the prefix gets its try back.
   Result<void> succeeded(const Reservation& reservation);
-  /// Nothing was verified (the hash pool was full): the try is taken back.
+  /// Nothing was verified (the hash pool was full), or what was right says nothing about the
+  /// failures of others: the try is taken back, and all is as if it had not been.
   Result<void> take_back(const Reservation& reservation);
   /// After a right password from a known device: the counters of the account are cleared.
   Result<void> clear(std::string_view name, std::string_view prefix);
@@ -85,6 +89,7 @@ class Throttle {
   /// @param names  the folded keys people may type for it: user name and address.
   Result<void> unlock(std::span<const std::string> names);
   /// Removes counters that no longer matter, at most `limit`; returns how many. Run now and then.
+  /// Those of a minute or an hour go when it is over, the others when they are forgotten.
   Result<std::size_t> sweep(std::size_t limit);
 
   /// The form in which counters, and the log, name what somebody typed: an HMAC.

@@ -229,6 +229,68 @@ TEST_F(ThrottleTest, RestartsDoNotForget) {
   EXPECT_FALSE(restarted.reserve("ann", "p")->has_value());
 }
 
+TEST_F(ThrottleTest, AClockThatRanAheadBlocksNobodyOnceItIsSetRight) {
+  clock.jump(24h * 365);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(admitted("ann"));
+  fail_from_everywhere("bob", 100);
+  EXPECT_FALSE(admitted("ann"));
+  EXPECT_FALSE(admitted("bob", "fresh 1"));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(throttle.reserve_proof(base::AccountId("a"))->has_value());
+  clock.jump(-24h * 365);
+  EXPECT_TRUE(admitted("ann"));
+  EXPECT_TRUE(admitted("bob", "fresh 1"));
+  EXPECT_TRUE(throttle.reserve_proof(base::AccountId("a"))->has_value());
+  EXPECT_FALSE(admitted("ann")) << "what it did is still counted";
+}
+
+TEST_F(ThrottleTest, UnlockingHelpsAfterAClockThatRanAhead) {
+  clock.jump(24h);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(admitted("ann"));
+  clock.jump(-24h);
+  ASSERT_TRUE(throttle.unlock(std::vector<std::string>{"ann"}).ok());
+  for (int i = 0; i < 4; ++i) {
+    clock.advance(1ms);
+    EXPECT_TRUE(admitted("ann")) << i;
+  }
+  EXPECT_FALSE(admitted("ann"));
+}
+
+TEST_F(ThrottleTest, AnUnlockByAClockThatRanAheadExemptsNobody) {
+  clock.jump(24h);
+  ASSERT_TRUE(throttle.unlock(std::vector<std::string>{"ann"}).ok());
+  clock.jump(-24h);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(admitted("ann")) << i;
+  EXPECT_FALSE(admitted("ann"));
+}
+
+TEST_F(ThrottleTest, WhatIsTakenBackLeavesNoPauseAndNoTime) {
+  for (int i = 0; i < 6; ++i) {
+    clock.advance(4s);
+    EXPECT_TRUE(admitted("ann"));
+  }
+  clock.advance(6h);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(throttle.take_back(reserve("ann")).ok());
+  clock.advance(6h);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(admitted("ann")) << "forgotten twelve hours after the last";
+}
+
+TEST_F(ThrottleTest, SweepsTheCountersOfAWindowWhenItIsOver) {
+  EXPECT_TRUE(admitted("ann"));
+  EXPECT_TRUE(*throttle.reserve_sign_up("p"));
+  EXPECT_EQ(*throttle.sweep(100), 1u) << "the taken names, of which there were none";
+  clock.advance(1min);
+  EXPECT_EQ(*throttle.sweep(100), 0u);
+  clock.advance(1ms);
+  EXPECT_EQ(*throttle.sweep(100), 1u);
+  clock.advance(59min);
+  EXPECT_EQ(*throttle.sweep(2), 2u);
+  EXPECT_EQ(*throttle.sweep(100), 1u);
+  clock.advance(11h);
+  EXPECT_EQ(*throttle.sweep(100), 2u) << "the pair and the account";
+}
+
 TEST_F(ThrottleTest, SweepsWhatIsForgotten) {
   EXPECT_TRUE(admitted("ann"));
   EXPECT_EQ(*throttle.sweep(100), 0u);

@@ -27,9 +27,10 @@ struct Account {
   std::string user_name;             ///< as typed, NFC: the stored spelling, which tickets carry
   std::string user_name_key;         ///< folded; unique
   std::optional<std::string> email;  ///< as typed, domain as A-labels
-  /// Folded address. Set only for the account that owns the address (unique); a second account
-  /// that gave the same address keeps `email` without a key, so that sign-up tells nothing.
+  /// Folded address; set only for the account that owns the address (unique).
   std::optional<std::string> email_key;
+  /// Folded address of every account that gave one; several may hold the same.
+  std::optional<std::string> email_lookup;
   bool email_confirmed = false;
   bool disabled = false;
   std::uint32_t epoch = 0;  ///< raised by password change, "sign out everywhere", disabling

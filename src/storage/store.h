@@ -36,7 +36,10 @@ class AccountStore {
   virtual Result<void> create_account(const Account& account, std::string_view password_hash) = 0;
   virtual Result<std::optional<Account>> find_account(const AccountId& id) = 0;
   virtual Result<std::optional<Account>> find_account_by_name(std::string_view user_name_key) = 0;
-  virtual Result<std::optional<Account>> find_account_by_email(std::string_view email_key) = 0;
+  /// Accounts that hold the address: the one that owns it first, then the oldest first; at most
+  /// `limit`.
+  virtual Result<std::vector<Account>> find_accounts_by_email(std::string_view email_lookup,
+                                                              std::size_t limit) = 0;
   /// Accounts ordered by `user_name_key`, strictly after `after_key`, at most `limit`.
   virtual Result<std::vector<Account>> list_accounts(std::string_view after_key,
                                                      std::size_t limit) = 0;
@@ -108,9 +111,10 @@ class ThrottleStore {
   virtual Result<bool> update(std::span<const std::string> keys,
                               const std::function<bool(std::span<ThrottleCounter>)>& change) = 0;
   virtual Result<void> remove(std::span<const std::string> keys) = 0;
-  /// Removes counters whose last failure and whose block both lie before `before`, at most
-  /// `limit`; returns how many.
-  virtual Result<std::size_t> remove_older(SystemTime before, std::size_t limit) = 0;
+  /// Removes counters whose keys begin with `key_prefix` (ASCII) and whose last failure and whose
+  /// block both lie before `before`, at most `limit`; returns how many.
+  virtual Result<std::size_t> remove_older(std::string_view key_prefix, SystemTime before,
+                                           std::size_t limit) = 0;
 };
 
 /// Browsers that signed in before.
@@ -124,6 +128,8 @@ class KnownDeviceStore {
   /// account and had fewer than `max_failures`. False: unknown, another account's, or burnt.
   virtual Result<bool> reserve_try(std::string_view token_hash, const AccountId& account,
                                    std::uint32_t max_failures) = 0;
+  /// Nothing was verified: takes back what reserve_try() counted.
+  virtual Result<void> give_back_try(std::string_view token_hash) = 0;
   /// After a right password: the device's failures are forgotten.
   virtual Result<void> clear_failures(std::string_view token_hash) = 0;
 };

@@ -10,6 +10,7 @@ void expect_same(const Account& found, const Account& expected) {
   EXPECT_EQ(found.user_name_key, expected.user_name_key);
   EXPECT_EQ(found.email, expected.email);
   EXPECT_EQ(found.email_key, expected.email_key);
+  EXPECT_EQ(found.email_lookup, expected.email_lookup);
   EXPECT_EQ(found.email_confirmed, expected.email_confirmed);
   EXPECT_EQ(found.disabled, expected.disabled);
   EXPECT_EQ(found.epoch, expected.epoch);
@@ -25,7 +26,10 @@ TEST_P(StoreConformance, FindsAnAccountByIdNameAndAddress) {
   reopen();
   expect_same(store().accounts().find_account(account.id).value().value(), account);
   expect_same(store().accounts().find_account_by_name("key-ann").value().value(), account);
-  expect_same(store().accounts().find_account_by_email("ann@example.org").value().value(), account);
+  const std::vector<Account> holders =
+      store().accounts().find_accounts_by_email("ann@example.org", 8).value();
+  ASSERT_EQ(holders.size(), 1u);
+  expect_same(holders[0], account);
   EXPECT_EQ(store().accounts().get_password_hash(account.id).value(), "$argon2id$one");
 }
 
@@ -33,10 +37,12 @@ TEST_P(StoreConformance, KeepsAnAccountWithoutAnAddress) {
   Account account = sample_account("ann");
   account.email.reset();
   account.email_key.reset();
+  account.email_lookup.reset();
   ASSERT_TRUE(succeeded(store().accounts().create_account(account, "hash")));
   Account second = sample_account("bob");
   second.email.reset();
   second.email_key.reset();
+  second.email_lookup.reset();
   ASSERT_TRUE(succeeded(store().accounts().create_account(second, "hash")));
   expect_same(store().accounts().find_account(account.id).value().value(), account);
 }
@@ -53,7 +59,7 @@ TEST_P(StoreConformance, KeepsNamesByteForByte) {
 TEST_P(StoreConformance, FindsNoAccountWhereThereIsNone) {
   EXPECT_FALSE(store().accounts().find_account(AccountId("nobody")).value().has_value());
   EXPECT_FALSE(store().accounts().find_account_by_name("nobody").value().has_value());
-  EXPECT_FALSE(store().accounts().find_account_by_email("nobody@example.org").value().has_value());
+  EXPECT_TRUE(store().accounts().find_accounts_by_email("nobody@example.org", 8).value().empty());
   EXPECT_TRUE(
       failed_with(store().accounts().get_password_hash(AccountId("nobody")), ErrorCode::kAbsent));
 }
@@ -77,6 +83,31 @@ TEST_P(StoreConformance, RefusesAnAddressThatHasAnOwner) {
       failed_with(store().accounts().create_account(second, "other"), ErrorCode::kEmailRefused));
   second.email_key.reset();
   EXPECT_TRUE(succeeded(store().accounts().create_account(second, "other")));
+}
+
+TEST_P(StoreConformance, ManyAccountsHoldAnAddressTheOwnerComesFirstThenTheOldest) {
+  const auto hold = [&](const std::string& name, std::int64_t created, bool owns) {
+    Account account = sample_account(name);
+    account.email_lookup = "shared@example.org";
+    account.email_key.reset();
+    if (owns) account.email_key = account.email_lookup;
+    account.created = at(created);
+    ASSERT_TRUE(succeeded(store().accounts().create_account(account, "hash")));
+  };
+  hold("young", 30, false);
+  hold("old", 10, false);
+  hold("owner", 40, true);
+  hold("middle", 20, false);
+  create_account("other");
+  const auto names = [&](std::size_t limit) {
+    const std::vector<Account> holders =
+        store().accounts().find_accounts_by_email("shared@example.org", limit).value();
+    std::string all;
+    for (const Account& account : holders) all += account.user_name + ' ';
+    return all;
+  };
+  EXPECT_EQ(names(8), "owner old middle young ");
+  EXPECT_EQ(names(2), "owner old ");
 }
 
 TEST_P(StoreConformance, ATakenNameIsToldBeforeATakenAddress) {
@@ -252,6 +283,7 @@ TEST_P(StoreConformance, CountsAccountsWhoseAddressIsNotConfirmed) {
   Account without = sample_account("without");
   without.email.reset();
   without.email_key.reset();
+  without.email_lookup.reset();
   ASSERT_TRUE(succeeded(store().accounts().create_account(without, "hash")));
   EXPECT_EQ(store().accounts().count_unconfirmed().value(), 1u);
 }

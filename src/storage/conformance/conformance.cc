@@ -17,7 +17,7 @@ Account sample_account(const std::string& name) {
   account.user_name = name;
   account.user_name_key = "key-" + name;
   account.email = name + "@Example.org";
-  account.email_key = name + "@example.org";
+  account.email_key = account.email_lookup = name + "@example.org";
   account.created = at(1);
   return account;
 }

@@ -107,8 +107,8 @@ TEST_P(StoreConformance, OldCountersGoUnlessTheyStillBlock) {
                 return true;
               })
       .value();
-  EXPECT_EQ(store().throttles().remove_older(at(100), 1).value(), 1u);
-  EXPECT_EQ(store().throttles().remove_older(at(100), 10).value(), 1u);
+  EXPECT_EQ(store().throttles().remove_older("", at(100), 1).value(), 1u);
+  EXPECT_EQ(store().throttles().remove_older("", at(100), 10).value(), 1u);
   store()
       .throttles()
       .update(keys,
@@ -120,6 +120,36 @@ TEST_P(StoreConformance, OldCountersGoUnlessTheyStillBlock) {
                 return false;
               })
       .value();
+}
+
+TEST_P(StoreConformance, OldCountersGoByTheBeginningOfTheirKeys) {
+  const std::vector<std::string> keys{"minute:a", "minute:~", "minutes:a", "minute", "hour:a"};
+  store()
+      .throttles()
+      .update(keys,
+              [](Counters counters) {
+                for (ThrottleCounter& counter : counters) {
+                  counter = ThrottleCounter{1, at(0), at(10), SystemTime()};
+                }
+                return true;
+              })
+      .value();
+  EXPECT_EQ(store().throttles().remove_older("minute:", at(10), 10).value(), 0u);
+  EXPECT_EQ(store().throttles().remove_older("minute:", at(11), 10).value(), 2u);
+  EXPECT_EQ(store().throttles().remove_older("", at(11), 10).value(), 3u);
+}
+
+TEST_P(StoreConformance, ATryOfAKnownDeviceIsGivenBack) {
+  const AccountId ann = create_account("ann");
+  KnownDeviceStore& devices = store().known_devices();
+  ASSERT_TRUE(succeeded(devices.create_device(KnownDevice{"token", ann, 0, at(0)}, 5)));
+  ASSERT_TRUE(succeeded(devices.give_back_try("token"))) << "there is nothing to give back";
+  ASSERT_TRUE(succeeded(devices.give_back_try("unknown")));
+  EXPECT_TRUE(devices.reserve_try("token", ann, 1).value());
+  EXPECT_FALSE(devices.reserve_try("token", ann, 1).value());
+  ASSERT_TRUE(succeeded(devices.give_back_try("token")));
+  EXPECT_TRUE(devices.reserve_try("token", ann, 1).value());
+  EXPECT_FALSE(devices.reserve_try("token", ann, 1).value());
 }
 
 TEST_P(StoreConformance, AKnownDeviceHasItsOwnTries) {

@@ -10,7 +10,8 @@ namespace {
 const std::string kSelect = std::string("SELECT ") + kAccountColumns + " FROM accounts a WHERE ";
 const std::string kFindById = kSelect + "a.id = ?";
 const std::string kFindByName = kSelect + "a.user_name_key = ?";
-const std::string kFindByEmail = kSelect + "a.email_key = ?";
+const std::string kFindByEmail =
+    kSelect + "a.email_lookup = ? ORDER BY a.email_key IS NULL, a.created, a.id LIMIT ?";
 const std::string kList = kSelect + "a.user_name_key > ? ORDER BY a.user_name_key LIMIT ?";
 
 Account read_row(const Statement& row) { return read_account(row); }
@@ -60,11 +61,11 @@ Result<void> SqliteAccounts::create_account(const Account& account,
                                             std::string_view password_hash) {
   return database_.write(WriteKind::kGrow, [&](Connection& connection) -> Result<void> {
     Result<std::int64_t> inserted = connection.run(
-        "INSERT INTO accounts (id, user_name, user_name_key, email, email_key, email_confirmed, "
-        "disabled, epoch, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO accounts (id, user_name, user_name_key, email, email_key, email_lookup, "
+        "email_confirmed, disabled, epoch, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         account.id.text(), account.user_name, account.user_name_key, account.email,
-        account.email_key, account.email_confirmed, account.disabled, account.epoch,
-        account.created);
+        account.email_key, account.email_lookup, account.email_confirmed, account.disabled,
+        account.epoch, account.created);
     if (!inserted) {
       if (inserted.code() != ErrorCode::kAlreadyExists) return inserted.failure();
       return tl::make_unexpected(name_conflict(connection, account, inserted.error()));
@@ -86,8 +87,11 @@ Result<std::optional<Account>> SqliteAccounts::find_account_by_name(
   return find_one(database_, kFindByName, user_name_key);
 }
 
-Result<std::optional<Account>> SqliteAccounts::find_account_by_email(std::string_view email_key) {
-  return find_one(database_, kFindByEmail, email_key);
+Result<std::vector<Account>> SqliteAccounts::find_accounts_by_email(std::string_view email_lookup,
+                                                                    std::size_t limit) {
+  return database_.read([&](Connection& connection) {
+    return list_rows(connection, kFindByEmail.c_str(), read_row, email_lookup, sql_limit(limit));
+  });
 }
 
 Result<std::vector<Account>> SqliteAccounts::list_accounts(std::string_view after_key,

@@ -15,7 +15,8 @@ class SqliteAccounts final : public AccountStore {
   Result<void> create_account(const Account& account, std::string_view password_hash) override;
   Result<std::optional<Account>> find_account(const AccountId& id) override;
   Result<std::optional<Account>> find_account_by_name(std::string_view user_name_key) override;
-  Result<std::optional<Account>> find_account_by_email(std::string_view email_key) override;
+  Result<std::vector<Account>> find_accounts_by_email(std::string_view email_lookup,
+                                                      std::size_t limit) override;
   Result<std::vector<Account>> list_accounts(std::string_view after_key,
                                              std::size_t limit) override;
   Result<std::string> get_password_hash(const AccountId& id) override;

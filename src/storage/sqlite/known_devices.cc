@@ -34,6 +34,16 @@ Result<bool> SqliteKnownDevices::reserve_try(std::string_view token_hash, const 
   });
 }
 
+Result<void> SqliteKnownDevices::give_back_try(std::string_view token_hash) {
+  return database_.write(WriteKind::kGrow, [&](Connection& connection) -> Result<void> {
+    Result<std::int64_t> given = connection.run(
+        "UPDATE known_devices SET failures = failures - 1 WHERE token_hash = ? AND failures > 0",
+        Blob{token_hash});
+    if (!given) return given.failure();
+    return {};
+  });
+}
+
 Result<void> SqliteKnownDevices::clear_failures(std::string_view token_hash) {
   return database_.write(WriteKind::kGrow, [&](Connection& connection) -> Result<void> {
     Result<std::int64_t> cleared = connection.run(

@@ -15,6 +15,7 @@ class SqliteKnownDevices final : public KnownDeviceStore {
   Result<void> create_device(const KnownDevice& device, std::size_t max_devices) override;
   Result<bool> reserve_try(std::string_view token_hash, const AccountId& account,
                            std::uint32_t max_failures) override;
+  Result<void> give_back_try(std::string_view token_hash) override;
   Result<void> clear_failures(std::string_view token_hash) override;
 
  private:

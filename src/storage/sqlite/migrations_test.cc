@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/encoding.h"
 #include "base/fake_clock.h"
 #include "storage/conformance/conformance.h"
 #include "storage/sqlite/connection.h"
@@ -133,6 +134,44 @@ TEST(SqliteMigrations, OfManyMigratorsEachStepIsAppliedByOne) {
     applied += count(*steps, State::kAppliedNow);
   });
   EXPECT_EQ(applied, kSteps);
+}
+
+TEST(SqliteMigrations, AddressesOfBeforeAreFoundInFoldedForm) {
+  const TestDirectory directory;
+  const SqliteOptions options = directory.options();
+  {
+    ConnectionSettings settings;
+    settings.path = options.path;
+    settings.create = true;
+    settings.use_wal = false;
+    const std::unique_ptr<Connection> old = Connection::open(settings).value();
+    const std::vector<EmbeddedMigration> steps = embedded_sqlite_migrations();
+    ASSERT_TRUE(succeeded(
+        old->execute("CREATE TABLE schema_migrations (number INTEGER NOT NULL PRIMARY KEY, name "
+                     "TEXT NOT NULL, sha256 TEXT NOT NULL, applied INTEGER NOT NULL) STRICT")));
+    for (std::size_t i = 0; i < 8; ++i) {
+      ASSERT_TRUE(succeeded(old->execute(std::string(steps[i].sql))));
+      ASSERT_TRUE(succeeded(old->run("INSERT INTO schema_migrations VALUES (?, ?, ?, 0)",
+                                     static_cast<int>(i + 1), steps[i].name,
+                                     base::hex_encode(base::sha256(steps[i].sql)))));
+    }
+    ASSERT_TRUE(succeeded(old->execute(
+        "INSERT INTO accounts VALUES "
+        "('second', 'second', 'second', '\xC3\x84nn@example.org', NULL, 0, 0, 0, 1), "
+        "('owner', 'owner', 'owner', 'Ann@example.org', 'ann@example.org', 0, 0, 0, 3), "
+        "('third', 'third', 'third', 'ANN@example.org', NULL, 0, 0, 0, 2), "
+        "('none', 'none', 'none', NULL, NULL, 0, 0, 0, 4)")));
+  }
+  const std::unique_ptr<Store> store = open_sqlite_store(options).value();
+  const std::vector<Account> holders =
+      store->accounts().find_accounts_by_email("ann@example.org", 8).value();
+  ASSERT_EQ(holders.size(), 2u);
+  EXPECT_EQ(holders[0].user_name, "owner");
+  EXPECT_EQ(holders[1].user_name, "third");
+  EXPECT_EQ(store->accounts().find_account_by_name("second").value()->email_lookup,
+            "\xC3\x84nn@example.org")
+      << "folded as the program folds: ASCII alone";
+  EXPECT_FALSE(store->accounts().find_account_by_name("none").value()->email_lookup.has_value());
 }
 
 TEST(SqliteMigrations, ContinueWhereTheyWereInterrupted) {

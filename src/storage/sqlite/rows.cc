@@ -12,10 +12,11 @@ Account read_account(const Statement& row, int first) {
   account.user_name_key = row.bytes(first + 2);
   account.email = row.optional_bytes(first + 3);
   account.email_key = row.optional_bytes(first + 4);
-  account.email_confirmed = row.flag(first + 5);
-  account.disabled = row.flag(first + 6);
-  account.epoch = row.number(first + 7);
-  account.created = row.time(first + 8);
+  account.email_lookup = row.optional_bytes(first + 5);
+  account.email_confirmed = row.flag(first + 6);
+  account.disabled = row.flag(first + 7);
+  account.epoch = row.number(first + 8);
+  account.created = row.time(first + 9);
   return account;
 }
 

@@ -45,9 +45,9 @@ inline std::int64_t first_integer(const Statement& row) { return row.integer(0);
 
 /// The columns of an account, for a table called `a`; read_account() takes them from `first` on.
 inline constexpr const char kAccountColumns[] =
-    "a.id, a.user_name, a.user_name_key, a.email, a.email_key, a.email_confirmed, a.disabled, "
-    "a.epoch, a.created";
-inline constexpr int kAccountColumnCount = 9;
+    "a.id, a.user_name, a.user_name_key, a.email, a.email_key, a.email_lookup, "
+    "a.email_confirmed, a.disabled, a.epoch, a.created";
+inline constexpr int kAccountColumnCount = 10;
 Account read_account(const Statement& row, int first = 0);
 
 /// The columns of a session, for a table called `s`.

@@ -50,12 +50,19 @@ Result<void> SqliteThrottles::remove(std::span<const std::string> keys) {
   });
 }
 
-Result<std::size_t> SqliteThrottles::remove_older(SystemTime before, std::size_t limit) {
+Result<std::size_t> SqliteThrottles::remove_older(std::string_view key_prefix, SystemTime before,
+                                                  std::size_t limit) {
+  // A range of the primary key, where a prefix is given; keys are ASCII, so that nothing that
+  // begins with it sorts after `end`. Else the index by last failure.
+  const std::string end = std::string(key_prefix) + '\x7F';
+  const char* sql =
+      key_prefix.empty()
+          ? "DELETE FROM throttle_counters WHERE key IN (SELECT key FROM throttle_counters "
+            "WHERE ?1 < ?2 AND last_failure < ?3 AND blocked_until < ?3 LIMIT ?4)"
+          : "DELETE FROM throttle_counters WHERE key IN (SELECT key FROM throttle_counters "
+            "WHERE key >= ?1 AND key < ?2 AND +last_failure < ?3 AND blocked_until < ?3 LIMIT ?4)";
   return database_.write(WriteKind::kRelief, [&](Connection& connection) -> Result<std::size_t> {
-    Result<std::int64_t> removed = connection.run(
-        "DELETE FROM throttle_counters WHERE key IN (SELECT key FROM throttle_counters "
-        "WHERE last_failure < ?1 AND blocked_until < ?1 LIMIT ?2)",
-        before, sql_limit(limit));
+    Result<std::int64_t> removed = connection.run(sql, key_prefix, end, before, sql_limit(limit));
     if (!removed) return removed.failure();
     return static_cast<std::size_t>(*removed);
   });

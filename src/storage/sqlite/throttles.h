@@ -17,7 +17,8 @@ class SqliteThrottles final : public ThrottleStore {
   Result<bool> update(std::span<const std::string> keys,
                       const std::function<bool(std::span<ThrottleCounter>)>& change) override;
   Result<void> remove(std::span<const std::string> keys) override;
-  Result<std::size_t> remove_older(SystemTime before, std::size_t limit) override;
+  Result<std::size_t> remove_older(std::string_view key_prefix, SystemTime before,
+                                   std::size_t limit) override;
 
  private:
   Database& database_;
