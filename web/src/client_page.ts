@@ -91,9 +91,9 @@ function showCountdown(): void {
 function duration(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
-  const rest = `${seconds % 60} s`;
-  if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`;
-  return minutes > 0 ? `${minutes} min ${rest}` : rest;
+  const rest = `${seconds % 60}\u00a0s`; // no break between a number and its unit
+  if (hours > 0) return minutes > 0 ? `${hours}\u00a0h ${minutes}\u00a0min` : `${hours}\u00a0h`;
+  return minutes > 0 ? `${minutes}\u00a0min ${rest}` : rest;
 }
 
 const endings: Readonly<Record<End["kind"], readonly [title: string, text: string]>> = {
@@ -174,7 +174,7 @@ async function start(): Promise<void> {
     return;
   }
   const info = await client.start({ userTicket });
-  showStep("stepVerified", "done", `It saw ${info.user.type} ${info.user.endpoint}`);
+  showStep("stepVerified", "done", `It knows this client as ${info.user.endpoint}`);
   showStep("stepStarted", "done", `Until ${instant.format(info.expiresAt)} unless renewed`);
   element("clientStart").hidden = false;
 }
