@@ -38,6 +38,8 @@ class Core {
 
   const config::Settings& settings() const { return settings_; }
   const base::MonotonicWallClock& clock() const { return clock_; }
+  /// The machine's own clock, which may jump: for noticing that it did.
+  const base::Clock& machine_clock() const { return machine_clock_; }
   base::Random& random() { return random_; }
   base::Metrics& metrics() { return metrics_; }
   storage::Store& store() { return *store_; }

@@ -13,6 +13,7 @@
 #include "accounts/sign_up.h"
 #include "app/core.h"
 #include "app/housekeeping.h"
+#include "base/jump_guard.h"
 #include "base/log.h"
 #include "base/worker_pool.h"
 #include "gateway/gateway.h"
@@ -78,8 +79,9 @@ issuing::IssuerOptions issuer_options(const config::Settings& s, const std::stri
   return options;
 }
 
-gateway::GatewayOptions gateway_options(const config::Settings& s) {
+gateway::GatewayOptions gateway_options(const config::Settings& s, const base::Clock& machine) {
   gateway::GatewayOptions options;
+  options.machine_clock = &machine;
   options.shards = shard_count(s);
   options.machine.ping_interval = seconds(s.gateway_ping_seconds);
   options.machine.limits.max_frame_bytes = static_cast<std::uint32_t>(s.limits_max_frame_bytes);
@@ -216,6 +218,7 @@ class RunningService final : public Service {
   web::MetricsSite metrics_site_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<net::Server> metrics_server_;
+  base::JumpGuard jump_guard_{core_->machine_clock().now(), core_->machine_clock().steady()};
   Housekeeping housekeeping_;
   std::string url_;
   std::atomic<bool> draining_{false};
@@ -278,8 +281,9 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
       issuer_(core_->applications().ring(), core_->store(), sessions_, core_->clock(),
               core_->metrics(), issuer_options(settings(), core_->applications().default_key())),
       gateway_(
-          gateway_options(settings()), core_->store(), workers_, core_->clock(), core_->random(),
-          core_->metrics(), [this] { return core_->applications().ring(); },
+          gateway_options(settings(), core_->machine_clock()), core_->store(), workers_,
+          core_->clock(), core_->random(), core_->metrics(),
+          [this] { return core_->applications().ring(); },
           settings().gateway_ticket_policy == "strict" ? Policy::strict()
                                                        : Policy::default_policy(),
           instance_keys()),
@@ -298,10 +302,10 @@ web::SiteContext RunningService::site_context() {
   options.query_credentials = settings().compat_query_credentials;
   options.throttle_ipv4_bits = static_cast<int>(settings().accounts_throttle_ipv4_bits);
   options.ready = [this] { return ready(); };
-  return {options,          *origin_,        sign_in_, sign_in_floor_,
-          api_sign_in_,     api_floor_,      sign_up_, sign_up_floor_,
-          password_change_, pool_,           policy_,  tools_->directory(),
-          sessions_,        issuer_,         workers_, core_->clock(),
+  return {options,          *origin_,   sign_in_, sign_in_floor_,
+          api_sign_in_,     api_floor_, sign_up_, sign_up_floor_,
+          password_change_, pool_,      policy_,  tools_->directory(),
+          sessions_,        issuer_,    workers_, core_->clock(),
           core_->random()};
 }
 
@@ -360,11 +364,18 @@ void RunningService::add_jobs() {
     return {};
   });
   housekeeping_.add("time_mark", seconds(30), [this] { return core_->exchange_time_mark(); });
-  housekeeping_.add("sessions", minutes(1), [this] {
-    return sweep([this](std::size_t limit) { return sessions_.sweep(limit); });
-  });
-  housekeeping_.add("throttles", minutes(1), [this] {
-    return sweep([this](std::size_t limit) { return throttle_.sweep(limit); });
+  housekeeping_.add("expired_rows", minutes(1), [this]() -> Result<void> {
+    const auto& machine = core_->machine_clock();
+    const auto verdict = jump_guard_.check(machine.now(), machine.steady());
+    if (verdict.jumped) {
+      base::log_error("clock_jumped", {{"seconds", verdict.jumped->count()},
+                                       {"action", "nothing that has expired is removed"}});
+    }
+    if (!verdict.may_run) return {};
+    if (auto done = sweep([this](std::size_t most) { return sessions_.sweep(most); }); !done) {
+      return done;
+    }
+    return sweep([this](std::size_t most) { return throttle_.sweep(most); });
   });
   housekeeping_.start();
 }

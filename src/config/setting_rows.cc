@@ -12,7 +12,7 @@ const std::vector<SettingRow>& rows() {
        "Folder for everything the server keeps: the SQLite file, the default application's key and "
        "secret, the master key. Made with mode 0700. One server at a time may use it."},
       {"master_key_file", &S::master_key_file,
-       "File with the master key, 32 bytes in base64, mode 0600. It seals secrets at rest and "
+       "File with the master key, 32 bytes in base64url, mode 0600. It seals secrets at rest and "
        "derives instance secrets. Default: master.key in data_dir, made at the first start. Keep "
        "a copy apart from the database's backups."},
 

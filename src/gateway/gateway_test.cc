@@ -6,6 +6,7 @@
 #include <array>
 #include <barrier>
 #include <future>
+#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -376,7 +377,16 @@ TEST_F(GatewayTest, SendsEverybodyAwayWithinTheSpreadOfAShutdown) {
 TEST_F(GatewayTest, AnswersWith113WhenNoWorkerHasRoom) {
   std::promise<void> gate;
   const std::shared_future<void> opened = gate.get_future().share();
-  while (workers_->try_submit([opened] { opened.wait(); })) {
+  // First every thread is at work, then the queue is filled: else a thread would make room again.
+  std::latch at_work(static_cast<std::ptrdiff_t>(workers_->threads()));
+  for (std::size_t i = 0; i < workers_->threads(); ++i) {
+    ASSERT_TRUE(workers_->try_submit([opened, &at_work] {
+      at_work.count_down();
+      opened.wait();
+    }));
+  }
+  at_work.wait();
+  while (workers_->try_submit([] {})) {
   }
   FakeChannel& channel = open();
   channel.receive(protocol::encode_command({1, protocol::Connect{ticket(), "", "", "tab", {}}}));

@@ -57,10 +57,12 @@ Result<storage::Instance> InstanceDesk::check(const base::InstanceId& id, base::
   auto found = instances_.find_instance(id);
   if (!found) return found.failure();
   if (!*found) return fail(ErrorCode::kAbsent, "the instance has ended");
-  const auto watermark = revocations_.watermark((*found)->application_key, (*found)->identity);
-  if (!watermark) return watermark.failure();
-  if ((*found)->ticket_created <= *watermark) {
-    return fail(ErrorCode::kRevoked, "the ticket is older than the watermark");
+  if (!(*found)->session) {  // a session is the stronger check
+    const auto watermark = revocations_.watermark((*found)->application_key, (*found)->identity);
+    if (!watermark) return watermark.failure();
+    if ((*found)->ticket_created <= *watermark) {
+      return fail(ErrorCode::kRevoked, "the ticket is older than the watermark");
+    }
   }
   if (auto live = check_session((*found)->session, now); !live) return live.failure();
   return **std::move(found);

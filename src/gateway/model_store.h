@@ -196,7 +196,10 @@ class ModelStore final : public storage::SessionStore,
   Result<void> check(const storage::Instance& instance,
                      const std::optional<base::SessionHandle>& session,
                      base::SystemTime ticket_created) {
-    if (session && !sessions_.contains(session->text())) return fail(ErrorCode::kRevoked);
+    if (session) {
+      if (!sessions_.contains(session->text())) return fail(ErrorCode::kRevoked);
+      return {};
+    }
     const auto mark = watermarks_.find(instance.identity.endpoint);
     if (mark != watermarks_.end() && ticket_created <= mark->second) {
       return fail(ErrorCode::kRevoked);

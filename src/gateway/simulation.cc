@@ -409,8 +409,8 @@ class World {
         complain(command.verb + " accepted a ticket of an ended session");
       }
       for (const Mark& mark : marks_) {
-        if (mark.user == command.ticket->user && command.ticket->created <= mark.time &&
-            mark.order < command.order) {
+        if (command.ticket->session.empty() && mark.user == command.ticket->user &&
+            command.ticket->created <= mark.time && mark.order < command.order) {
           complain(command.verb + " accepted a ticket older than the watermark");
         }
       }

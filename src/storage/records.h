@@ -100,8 +100,10 @@ struct PresentedTicket {
 
 /// What a revocation ends.
 enum class RevocationScope : std::uint8_t {
-  kSession = 1,   ///< everything made from one sign-in session
-  kIdentity = 2,  ///< everything an identity was given up to `time`, tickets without session too
+  kSession = 1,  ///< everything made from one sign-in session
+  /// Every instance of an identity, and its tickets without a session up to `time`. Sessions are
+  /// ended by the act itself: a session's ticket is judged by its session alone.
+  kIdentity = 2,
   kInstance = 3,  ///< one instance
 };
 

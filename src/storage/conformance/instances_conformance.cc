@@ -57,6 +57,17 @@ TEST_P(StoreConformance, RefusesAnInstanceOfASessionBelowItsAccountsEpoch) {
                           ErrorCode::kRevoked));
 }
 
+TEST_P(StoreConformance, TheWatermarkDoesNotBindTicketsOfALiveSession) {
+  // Put ahead of our clock by a producer whose clock is fast; the person has signed in again since.
+  ASSERT_TRUE(succeeded(
+      store().revocations().add(std::vector<Revocation>{identity_revocation(kAnn, at(100))})));
+  const SessionHandle fresh = create_session("fresh", create_account("ann"));
+  Instance instance = sample_instance("one", fresh);
+  instance.ticket_created = at(60);
+  EXPECT_TRUE(succeeded(store().instances().create_instance(instance, 5)));
+  EXPECT_TRUE(succeeded(store().instances().refresh_instance(instance.id, fresh, at(70), at(900))));
+}
+
 TEST_P(StoreConformance, TheWatermarkRefusesTicketsUpToIt) {
   EXPECT_EQ(store().revocations().watermark("application", kAnn).value(), SystemTime());
   ASSERT_TRUE(succeeded(

@@ -34,7 +34,9 @@ std::optional<std::string> session_text(const std::optional<SessionHandle>& sess
   return session->text();
 }
 
-/// kRevoked if the session is gone or dead, or the ticket is not after the identity's watermark.
+/// kRevoked if the ticket's session is gone or dead or, for a ticket without one, if the ticket is
+/// not after the identity's watermark. A session is the stronger check, and a producer whose clock is
+/// fast may have put the watermark ahead of us.
 Result<void> check_ticket(Connection& connection, std::string_view application_key,
                           const Identity& identity, const std::optional<SessionHandle>& session,
                           SystemTime ticket_created) {
@@ -46,6 +48,7 @@ Result<void> check_ticket(Connection& connection, std::string_view application_k
                  first_integer, session->text());
     if (!live) return live.failure();
     if (!*live) return fail(ErrorCode::kRevoked, "the sign-in session has ended");
+    return {};
   }
   Result<SystemTime> mark = read_watermark(connection, application_key, identity);
   if (!mark) return mark.failure();
