@@ -158,10 +158,12 @@ std::vector<HubMember*> HubShard::matching(const storage::Revocation& revocation
 void HubShard::apply(std::span<const storage::Revocation> revocations) {
   for (const storage::Revocation& revocation : revocations) {
     for (HubMember* member : matching(revocation)) {
-      // A ticket younger than the row is either from a new sign-in or from a producer whose clock
-      // is ahead. The store can tell, so such a client is sent round through its checks.
+      // A session's ticket is judged by its session, which has a row of its own if it ended. A
+      // ticket younger than the row is either from a new sign-in or from a producer whose clock is
+      // ahead. The store can tell in both cases, so such a client is sent round through its checks.
       if (revocation.scope == storage::RevocationScope::kIdentity &&
-          member->membership().ticket_created() > revocation.time) {
+          (!member->membership().session().empty() ||
+           member->membership().ticket_created() > revocation.time)) {
         member->on_recheck();
         continue;
       }
