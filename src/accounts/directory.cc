@@ -92,7 +92,7 @@ Result<void> Directory::set_disabled(std::string_view name_or_email, bool disabl
   const base::SystemTime now = clock_.now();
   std::vector<storage::Revocation> revocations;
   if (disabled) revocations = identity_revocations(*account, application_keys, "disabled", now);
-  const Result<void> done = store_.accounts().set_disabled(account->id, disabled, revocations, now);
+  Result<void> done = store_.accounts().set_disabled(account->id, disabled, revocations, now);
   if (done) {
     base::log_info(disabled ? "account_disabled" : "account_enabled",
                    {{"account", account->id.text()}});
@@ -120,7 +120,7 @@ Result<void> Directory::unlock(std::string_view name_or_email) {
   if (!account) return account.failure();
   std::vector<std::string> names{account->user_name_key};
   if (account->email_lookup) names.push_back(*account->email_lookup);
-  const Result<void> done = throttle_.unlock(names);
+  Result<void> done = throttle_.unlock(names);
   if (done) base::log_info("account_unlocked", {{"account", account->id.text()}});
   return done;
 }

@@ -35,8 +35,8 @@ std::optional<std::string> session_text(const std::optional<SessionHandle>& sess
 }
 
 /// kRevoked if the ticket's session is gone or dead or, for a ticket without one, if the ticket is
-/// not after the identity's watermark. A session is the stronger check, and a producer whose clock is
-/// fast may have put the watermark ahead of us.
+/// not after the identity's watermark. A session is the stronger check, and a producer whose clock
+/// is fast may have put the watermark ahead of us.
 Result<void> check_ticket(Connection& connection, std::string_view application_key,
                           const Identity& identity, const std::optional<SessionHandle>& session,
                           SystemTime ticket_created) {
