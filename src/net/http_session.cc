@@ -45,7 +45,7 @@ class HttpSession final : public Connection, private TimerWheel::Timer {
       : shard_(shard), stream_(std::move(stream)), peer_(peer), admission_(std::move(admission)) {
     shard_.connections().push_back(*this);
   }
-  ~HttpSession() {
+  ~HttpSession() override {
     release_workspace();
     if (!handed_over_) shard_.note_closed();
   }

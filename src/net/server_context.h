@@ -36,12 +36,12 @@ struct ServerContext {
 
   /// The certificate for new connections; null when the server speaks plain HTTP.
   std::shared_ptr<const TlsContext> tls() const {
-    const std::lock_guard lock(tls_mutex);
-    return tls_context;
+    const std::lock_guard lock(tls_mutex_);
+    return tls_context_;
   }
   void set_tls(std::shared_ptr<const TlsContext> context) {
-    const std::lock_guard lock(tls_mutex);
-    tls_context = std::move(context);
+    const std::lock_guard lock(tls_mutex_);
+    tls_context_ = std::move(context);
   }
 
   const ServerOptions options;
@@ -54,8 +54,8 @@ struct ServerContext {
   std::atomic<bool> draining{false};
 
  private:
-  mutable std::mutex tls_mutex;
-  std::shared_ptr<const TlsContext> tls_context;
+  mutable std::mutex tls_mutex_;
+  std::shared_ptr<const TlsContext> tls_context_;
 };
 
 }  // namespace countersign::net

@@ -153,7 +153,7 @@ Result<std::string> SessionService::renew(const storage::SessionView& view) {
 }
 
 Result<bool> SessionService::end(const base::SessionHandle& handle, std::string_view reason) {
-  const Result<bool> ended = store_.sessions().end_session(handle, reason, clock_.now());
+  Result<bool> ended = store_.sessions().end_session(handle, reason, clock_.now());
   cache_.remove(handle);
   if (ended && *ended) {
     ended_.add();
@@ -186,7 +186,7 @@ Result<std::vector<storage::SignInSession>> SessionService::list(const storage::
 
 Result<std::size_t> SessionService::sweep(std::size_t limit) {
   const base::SystemTime now = clock_.now();
-  const Result<std::size_t> ended = store_.sessions().end_expired_sessions(
+  Result<std::size_t> ended = store_.sessions().end_expired_sessions(
       now - options_.idle_limit, now - options_.absolute_limit, limit, now);
   if (ended) ended_.add(static_cast<double>(*ended));
   return ended;

@@ -25,6 +25,7 @@ struct Timestamp {
   std::int64_t seconds = 0;      ///< since 1970-01-01T00:00:00Z
   std::int32_t nanoseconds = 0;  ///< 0 to 999999999
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the check trips over the defaulted operator.
   friend auto operator<=>(const Timestamp&, const Timestamp&) = default;
 
   /// This instant and a time, at the far end of what can be held rather than beyond it.

@@ -54,10 +54,12 @@ std::string lower(std::string_view text) {
 
 /// Collects the members of one flat object; everything else stops the parser.
 struct FlatObjectHandler {
+  // NOLINTBEGIN(readability-identifier-naming): Boost.JSON asks for these names.
   static constexpr std::size_t max_object_size = kMaxFields;
   static constexpr std::size_t max_array_size = 1;
   static constexpr std::size_t max_key_size = 256;
   static constexpr std::size_t max_string_size = 64 * 1024;
+  // NOLINTEND(readability-identifier-naming)
 
   Fields fields;
   std::string key;

@@ -1,6 +1,7 @@
 #include "storage/sqlite/migrations.h"
 
 #include <array>
+#include <iterator>
 #include <map>
 
 #include <unistd.h>
@@ -174,6 +175,7 @@ Result<std::vector<MigrationStep>> list_sqlite_migrations(const SqliteOptions& o
 
 std::vector<EmbeddedMigration> embedded_sqlite_migrations() {
   std::vector<EmbeddedMigration> migrations;
+  migrations.reserve(std::size(kNames));
   for (const std::string_view name : kNames) {
     migrations.push_back({name, sqlite_migrations::embedded_file(name)});
   }
