@@ -238,7 +238,7 @@ def fuzz(tally):
     """Each target for COUNTERSIGN_FUZZ_SECONDS (default 30), from its corpus."""
     tree = build("fuzz", ["fuzzers"], tests=False)
     seconds_each = os.environ.get("COUNTERSIGN_FUZZ_SECONDS", "30")
-    programs = sorted((tree / "fuzz").glob("fuzz_*"))
+    programs = sorted((tree / "bin").glob("fuzz_*"))
     programs = [p for p in programs if p.is_file() and os.access(p, os.X_OK)]
 
     def one(program):
