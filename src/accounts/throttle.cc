@@ -293,8 +293,7 @@ Result<std::size_t> Throttle::sweep(std::size_t limit) {
   std::size_t removed = 0;
   for (const Kind& kind : kinds) {
     if (removed >= limit) break;
-    Result<std::size_t> old =
-        store_.remove_older(kind.prefix, now - kind.matters, limit - removed);
+    Result<std::size_t> old = store_.remove_older(kind.prefix, now - kind.matters, limit - removed);
     if (!old) return old;
     removed += *old;
   }
