@@ -5,7 +5,7 @@
 //       each was due (no coordinated omission)
 //   load_driver closed PORT REQUESTS_FILE SECONDS CONNECTIONS STATUS
 //       sends the requests of the file in turn, each connection from an address of its own, the
-//       next when the last is answered; counts answers with STATUS
+//       next when the last is answered, after a second if that was 503; counts answers with STATUS
 //   load_driver gateway PORT TICKETS_FILE CONNECTIONS
 //       opens WebSockets, connects each with a ticket (a line of the file, in turn), prints when
 //       all are in, and holds them, answering pings, until standard input ends
@@ -136,7 +136,15 @@ int closed(std::uint16_t port, const std::vector<std::string>& requests, double 
   };
   for (std::size_t i = 0; i < count; ++i) {
     connections[i].open(port, static_cast<std::uint32_t>(0x010001 + i * 7), epoll, i);
-    send_next(i);
+  }
+  // People do not act in step: each begins at a moment of its own, and rests about a second after
+  // 503.
+  std::multimap<SteadyTime, std::uint64_t> resting;
+  const auto pause_of = [](std::uint64_t tag) {
+    return milliseconds(700 + static_cast<long>(tag * 7919 % 600));
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    resting.emplace(steady_clock::now() + milliseconds(static_cast<long>(i * 331 % 300)), i);
   }
   const auto start = steady_clock::now();
   const auto end = start + duration_cast<nanoseconds>(duration<double>(seconds));
@@ -144,7 +152,11 @@ int closed(std::uint16_t port, const std::vector<std::string>& requests, double 
   std::map<int, long> statuses;
   std::array<epoll_event, 256> events;
   while (steady_clock::now() < end) {
-    const int ready = epoll_wait(epoll, events.data(), events.size(), 50);
+    while (!resting.empty() && resting.begin()->first <= steady_clock::now()) {
+      send_next(resting.begin()->second);
+      resting.erase(resting.begin());
+    }
+    const int ready = epoll_wait(epoll, events.data(), events.size(), 5);
     for (int i = 0; i < ready; ++i) {
       const auto tag = events[static_cast<std::size_t>(i)].data.u64;
       auto& connection = connections[tag];
@@ -154,7 +166,11 @@ int closed(std::uint16_t port, const std::vector<std::string>& requests, double 
         if (status == wanted) {
           ms.push_back(duration<double, std::milli>(steady_clock::now() - connection.due).count());
         }
-        send_next(tag);
+        if (status == 503) {
+          resting.emplace(steady_clock::now() + pause_of(tag), tag);
+        } else {
+          send_next(tag);
+        }
       }
     }
   }
