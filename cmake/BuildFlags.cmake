@@ -1,6 +1,5 @@
 # countersign::build_flags: the one place that sets compiler flags.
 set(COUNTERSIGN_SANITIZER "" CACHE STRING "Sanitizer of this build: empty, address or thread")
-option(COUNTERSIGN_PRECOMPILED_HEADERS "Precompile the Asio and Beast headers" ON)
 
 if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(CCACHE_PROGRAM ccache)

@@ -52,7 +52,7 @@ look_at_files() {
 }
 
 inside() {
-  cd /root/countersign
+  cd /srv/countersign
   echo "fresh machine: ./run"
   served fetch_page ./run
   look_at_files
@@ -88,7 +88,7 @@ make_root() { # make_root FOLDER
   mkdir -p "$1/etc/ssl/certs" "$1/usr/local/share/ca-certificates"
   [ ! -e /etc/ssl/certs/ca-certificates.crt ] ||
     cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/machine.crt"
-  git clone -q --no-hardlinks "$here" "$1/root/countersign"
+  git clone -q --no-hardlinks "$here" "$1/srv/countersign"
 }
 
 enter_root() { # enter_root FOLDER: in namespaces of its own
@@ -100,7 +100,7 @@ enter_root() { # enter_root FOLDER: in namespaces of its own
   exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     NODE_EXTRA_CA_CERTS=/etc/ssl/certs/machine.crt \
-    bash /root/countersign/tests/fresh_machine.sh --inside
+    bash /srv/countersign/tests/fresh_machine.sh --inside
 }
 
 case ${1-} in

@@ -24,7 +24,6 @@ build() {
   command_of esbuild esbuild
   header_of boost/asio.hpp libboost1.81-dev
   header_of boost/json.hpp libboost-json1.81-dev
-  header_of boost/url.hpp libboost-url1.81-dev
   header_of tl/expected.hpp libexpected-dev
   header_of openssl/evp.h libssl-dev
   header_of sodium.h libsodium-dev
