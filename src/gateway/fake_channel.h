@@ -121,6 +121,15 @@ class FakeChannel final : public Channel {
   std::optional<base::SteadyTime> timer_;
 };
 
+/// The text of member `name` in a frame; empty if there is none.
+inline std::string text_in(const std::string& frame, const std::string& name) {
+  const std::string key = "\"" + name + "\":\"";
+  const std::size_t begin = frame.find(key);
+  if (begin == std::string::npos) return {};
+  const std::size_t start = begin + key.size();
+  return frame.substr(start, frame.find('"', start) - start);
+}
+
 }  // namespace countersign::gateway
 
 #endif  // COUNTERSIGN_GATEWAY_FAKE_CHANNEL_H_
