@@ -218,7 +218,8 @@ def tidy(tally):
         print(output)
     files = subprocess.run(["git", "ls-files", "src/*.cc"], cwd=ROOT, capture_output=True,
                            text=True, check=True).stdout.split()
-    support = ("_test.cc", "_support.cc", "_reference.cc", "_reading.cc", "simulation.cc")
+    support = ("_test.cc", "_support.cc", "_reference.cc", "_reading.cc", "simulation.cc",
+               "simulation_checks.cc")
     files = [name for name in files
              if not name.endswith(support) and "conformance" not in name and "testing" not in name
              and "dropping_vfs" not in name]
@@ -241,12 +242,16 @@ def fuzz(tally):
     programs = sorted((tree / "bin").glob("fuzz_*"))
     programs = [p for p in programs if p.is_file() and os.access(p, os.X_OK)]
 
+    found = tree / "found"  # inputs that broke a target stay here
+    found.mkdir(exist_ok=True)
+
     def one(program):
         corpus = ROOT / "fuzz/corpus" / program.name.removeprefix("fuzz_")
         with tempfile.TemporaryDirectory() as scratch:
             return program.name, run(
                 [str(program), f"-max_total_time={seconds_each}", "-rss_limit_mb=1024",
-                 f"-artifact_prefix={scratch}/", "-print_final_stats=1", scratch, str(corpus)],
+                 f"-artifact_prefix={found}/{program.name}-", "-print_final_stats=1", scratch,
+                 str(corpus)],
                 SANITIZER_ENVIRONMENT, timeout=int(seconds_each) + 300)
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:

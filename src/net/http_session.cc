@@ -13,8 +13,8 @@
 #include "net/connection.h"
 #include "net/response_writer.h"
 #include "net/shard_impl.h"
-#include "net/text.h"
 #include "net/timer_wheel.h"
+#include "net/upgrade.h"
 #include "net/websocket_connection.h"
 #include "net/websocket_handshake.h"
 #include "net/workspace.h"
@@ -75,9 +75,7 @@ class HttpSession final : public Connection, private TimerWheel::Timer {
   Awaitable<bool> send(Response response, bool keep_alive);
   Awaitable<bool> write(std::string_view text);
   Awaitable<void> linger();
-  bool is_upgrade() const;
-  WebSocketDoor::Decision decide_upgrade();
-  Response refusal(ErrorCode code) const;
+  Response refusal(ErrorCode code) const { return shard_.server().refusal(code); }
   bool draining() const { return shard_.server().draining.load(std::memory_order_relaxed); }
 
   ShardImpl& shard_;
@@ -180,7 +178,7 @@ Awaitable<void> HttpSession::run() {
       input_used_ = workspace_->parser.head_size();
       request.peer = peer_;
       resolve_client(request, stream_.tls(), shard_.server().options.trusted_proxies);
-      if (is_upgrade()) {
+      if (is_upgrade(shard_.server(), request)) {
         const bool goes_on = co_await become_websocket();
         if (!goes_on) co_return;
         continue;
@@ -363,40 +361,6 @@ Awaitable<Response> HttpSession::answer_request() {
   co_return refusal(ErrorCode::kInternal);
 }
 
-Response HttpSession::refusal(ErrorCode code) const {
-  Response response = shard_.server().handler.refuse(code);
-  const bool says_when = std::any_of(
-      response.headers.begin(), response.headers.end(),
-      [](const auto& header) { return equals_ignoring_case(header.first, "retry-after"); });
-  if (response.status == 503 && !says_when) response.set("retry-after", "5");
-  return response;
-}
-
-bool HttpSession::is_upgrade() const {
-  const Request& request = workspace_->request;
-  const WebSocketDoor* const door = shard_.server().door;
-  return door != nullptr && wants_websocket(request) && door->serves(request.path);
-}
-
-WebSocketDoor::Decision HttpSession::decide_upgrade() {
-  const Request& request = workspace_->request;
-  ServerContext& server = shard_.server();
-  const bool proxied = request.client != request.peer;
-  if (admission_.refused() ||
-      (proxied && !server.limits.count_client(admission_, request.client))) {
-    // Browsers drop a handshake that names none of the subprotocols they offered, and the close
-    // code with it.
-    return WebSocketDoor::RefuseAfterHandshake{CloseCode::kConnectionLimit,
-                                               first_offered_subprotocol(request)};
-  }
-  try {
-    return server.door->decide(request, shard_);
-  } catch (const std::exception& escaped) {
-    base::log_error("upgrade_failed", {{"request_id", request.id}, {"what", escaped.what()}});
-    return refusal(ErrorCode::kInternal);
-  }
-}
-
 /// True if the connection goes on as HTTP.
 Awaitable<bool> HttpSession::become_websocket() {
   Workspace& w = *workspace_;
@@ -411,7 +375,7 @@ Awaitable<bool> HttpSession::become_websocket() {
   } else if (w.parser.has_body()) {
     decision = refusal(ErrorCode::kMalformedRequest);
   } else {
-    decision = decide_upgrade();
+    decision = decide_upgrade(shard_, w.request, admission_);
     decided = true;
   }
 

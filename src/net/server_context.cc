@@ -1,6 +1,9 @@
 #include "net/server_context.h"
 
+#include <algorithm>
 #include <string>
+
+#include "net/text.h"
 
 namespace countersign::net {
 namespace {
@@ -50,5 +53,14 @@ ServerContext::ServerContext(ServerOptions options_, HttpHandler& handler_, WebS
       metrics(metrics_),
       limits(options.limits.max_connections, options.limits.max_connections_per_address,
              random_number(random_)) {}
+
+Response ServerContext::refusal(ErrorCode code) const {
+  Response response = handler.refuse(code);
+  const bool says_when = std::any_of(
+      response.headers.begin(), response.headers.end(),
+      [](const auto& header) { return equals_ignoring_case(header.first, "retry-after"); });
+  if (response.status == 503 && !says_when) response.set("retry-after", "5");
+  return response;
+}
 
 }  // namespace countersign::net

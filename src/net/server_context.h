@@ -34,6 +34,9 @@ struct ServerContext {
   ServerContext(ServerOptions options_, HttpHandler& handler_, WebSocketDoor* door_,
                 const base::Clock& clock_, base::Random& random_, base::Metrics& metrics_);
 
+  /// The handler's answer to a request that never reached it; 503 says when to come again.
+  Response refusal(ErrorCode code) const;
+
   /// The certificate for new connections; null when the server speaks plain HTTP.
   std::shared_ptr<const TlsContext> tls() const {
     const std::lock_guard lock(tls_mutex_);
