@@ -114,6 +114,7 @@ def checks(tally):
     simple_check(tally, "error codes drift", ["python3", "tools/generate_codes.py", "--check"])
     simple_check(tally, "reference pages drift", ["python3", "tools/generate_reference.py", "--check"])
     simple_check(tally, "documents", ["python3", "tools/check_documents.py"])
+    simple_check(tally, "documents check catches violations", ["python3", "tools/check_documents.py", "--self-test"])
     simple_check(tally, "headers alone", ["python3", "tools/check_headers.py"])
 
 
