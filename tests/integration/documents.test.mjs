@@ -184,3 +184,17 @@ test("packaging/countersign.service starts the program as it is, and reload and 
   const drain = Number(/^#drain_seconds = (\d+)$/m.exec(documented.stdout)[1]);
   assert.ok(Number(setting("TimeoutStopSec")) > drain);
 });
+
+test("docs/operations/metrics.md has every metric, and none that is not there", async () => {
+  const listen = `127.0.0.1:${await freePort()}`;
+  const server = await startServer({ settings: { "metrics.listen": listen } });
+  await server.logged({ event: "metrics_served" });
+  const answer = await (await fetch(`http://${listen}/metrics`)).text();
+  const there = [...answer.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
+  const table = fs.readFileSync(path.join(root, "docs/operations/metrics.md"), "utf8").split("Worth an alert")[0];
+  const rows = [...table.matchAll(/^\| `(countersign_\w+)(?:\{[^}]*\})?` \|(.*)/gm)];
+  const described = rows.map((row) => row[1]);
+  const atOnce = rows.filter((row) => !row[2].includes("A series appears with its first case")).map((row) => row[1]);
+  assert.deepEqual(there.filter((name) => !described.includes(name)), []);
+  assert.deepEqual(atOnce.filter((name) => !there.includes(name)), []);
+});
