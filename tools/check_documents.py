@@ -231,6 +231,11 @@ def main():
                 problems.append(f"{name}: `{path}` does not exist")
         if name not in reached and name.startswith("docs/"):
             problems.append(f"{name}: not reachable from README.md")
+    for name in tracked:
+        if name.endswith((".cc", ".h", ".ts", ".mjs", ".toml", ".service")):
+            problems += [f"{name}: {path} does not exist" for path in
+                         re.findall(r"\bdocs/[\w./-]+\.(?:md|svg)", (ROOT / name).read_text())
+                         if not (ROOT / path).exists()]
     problems += [f"tools/check_documents.py lists `{command}`, which no page shows"
                  for command in sorted(LISTED - shown)]
     problems += [f"tools/check_documents.py: {path} does not exist" for reason in RUN_ELSEWHERE

@@ -8,7 +8,7 @@
 // Known devices do not come here: they have their own allowance (KnownDevices), so that strangers
 // can slow strangers, never the owner at a browser that signed in before. Thread-safety: every call
 // may be made from any thread. Calls block on the store: worker threads. Source:
-// docs/guides/throttling.md; NIST SP 800-63B-4 section 3.2.2 (100 consecutive failures).
+// NIST SP 800-63B-4 section 3.2.2 (100 consecutive failures).
 #ifndef COUNTERSIGN_ACCOUNTS_THROTTLE_H_
 #define COUNTERSIGN_ACCOUNTS_THROTTLE_H_
 

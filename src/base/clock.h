@@ -52,6 +52,11 @@ class MonotonicWallClock final : public Clock {
   mutable std::atomic<std::int64_t> lead_{std::numeric_limits<std::int64_t>::min() / 2};
 };
 
+/// The first whole second after `time`: the earliest stamp of a ticket that must lie after it.
+constexpr std::chrono::sys_seconds second_after(SystemTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time) + std::chrono::seconds(1);
+}
+
 /// `2026-01-02T03:04:05.678Z`: RFC 3339, UTC, milliseconds (cut, not rounded).
 std::string format_rfc3339(SystemTime time);
 

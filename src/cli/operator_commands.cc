@@ -25,7 +25,7 @@ void print_secret(const app::NewSecret& secret, bool json, std::ostream& out, st
   }
   out << "application key     " << secret.application_key << "\napplication secret  "
       << secret.secret_base64 << "\nfingerprint         " << secret.fingerprint << '\n';
-  err << "The secret is shown once; it is kept sealed.\n";
+  err << "The secret is not shown again.\n";
 }
 
 }  // namespace

@@ -157,7 +157,8 @@ class ModelStore final : public storage::SessionStore,
         instances_.erase(row.instance.text());
       } else if (row.scope == storage::RevocationScope::kIdentity) {
         auto& mark = watermarks_[row.identity.endpoint];
-        mark = std::max(mark, row.time);
+        const bool first = mark == base::SystemTime();
+        mark = first ? row.time : std::max<base::SystemTime>(row.time, base::second_after(mark));
         std::erase_if(instances_, [&row, &mark](const auto& entry) {
           if (entry.second.identity != row.identity) return false;
           mark = std::max(mark, entry.second.ticket_created);

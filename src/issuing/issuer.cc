@@ -13,11 +13,6 @@ namespace {
 constexpr const char* kMetric = "countersign_tickets_total";
 constexpr const char* kMetricHelp = "Tickets asked for by result";
 
-/// The first whole second after `time`.
-std::chrono::sys_seconds second_after(base::SystemTime time) {
-  return std::chrono::floor<std::chrono::seconds>(time) + std::chrono::seconds(1);
-}
-
 }  // namespace
 
 Issuer::Issuer(std::shared_ptr<const KeyRing> ring, storage::Store& store,
@@ -60,7 +55,7 @@ Result<IssuedTicket> Issuer::mint(const storage::SessionView& view) {
   raw.application_key = options_.application_key;
   if (options_.session_member) {
     raw.created = std::max(std::chrono::floor<std::chrono::seconds>(clock_.now()),
-                           second_after(view.session.created));
+                           base::second_after(view.session.created));
     raw.session = view.session.handle.text();
   } else {
     const Result<std::chrono::sys_seconds> stamp = stamp_after_watermark(view, raw.identity);
@@ -90,7 +85,7 @@ Result<std::chrono::sys_seconds> Issuer::stamp_after_watermark(const storage::Se
   const Result<sessions::SessionCache::View> live = sessions_.find_live(view.session.handle);
   if (!live) return live.failure();
   if (*live == nullptr) return fail(ErrorCode::kNotSignedIn, "the session has ended");
-  return std::max(now, second_after(*watermark));
+  return std::max(now, base::second_after(*watermark));
 }
 
 void Issuer::set_ring(std::shared_ptr<const KeyRing> ring) {

@@ -7,10 +7,12 @@
 // may have been signed out everywhere since, and the stamp would then lie after that watermark.
 //
 // `created` has whole seconds. With the member it is the first whole second after the session
-// began, if that is later than now: whatever signed this person out everywhere happened before the
-// session began, so the stamp is after that watermark without asking the store. Thread-safety:
-// every call may be made from any thread. Source: docs/reference/ticket-format.md, "The one
-// extension"; docs/guides/revocation.md.
+// began, if that is later than now: what signed this person out everywhere happened before the
+// session began, so the stamp is after it without asking the store. (Of a second such act within
+// one second the watermark runs ahead; it does not bind tickets of a live session.)
+//
+// Thread-safety: every call may be made from any thread. Source: docs/reference/ticket-format.md,
+// "The one extension".
 #ifndef COUNTERSIGN_ISSUING_ISSUER_H_
 #define COUNTERSIGN_ISSUING_ISSUER_H_
 

@@ -185,6 +185,21 @@ TEST_F(IssuerTest, WithoutTheSessionMemberASignOutWhileMintingWins) {
   EXPECT_LE(verify(*ticket)->created().time_since_epoch(), watermark().time_since_epoch());
 }
 
+TEST_F(IssuerTest, WithoutTheSessionMemberASecondSignOutInTheSameSecondRecallsWhatCameBetween) {
+  IssuerOptions options;
+  options.session_member = false;
+  Issuer issuer = issuer_with(options);
+  sign_out_elsewhere();
+  ann = *directory.get("ann");
+  clock.advance(100ms);
+  const auto between = issuer.issue(begin(), "");
+  ASSERT_TRUE(between.ok());
+  EXPECT_GT(verify(*between)->created().time_since_epoch(), watermark().time_since_epoch());
+  clock.advance(100ms);
+  sign_out_elsewhere();
+  EXPECT_LE(verify(*between)->created().time_since_epoch(), watermark().time_since_epoch());
+}
+
 TEST_F(IssuerTest, ATicketNeverOutlivesItsSession) {
   Issuer issuer = issuer_with({});
   const auto session = begin();

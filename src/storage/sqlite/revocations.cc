@@ -21,8 +21,9 @@ Revocation read_revocation(const Statement& row) {
   return revocation;
 }
 
-/// Raises the watermark, at least to the youngest ticket of the instances that end: such a ticket,
-/// stamped by a clock ahead of ours, must not come back.
+/// Raises the watermark, at least to the youngest ticket of the instances that end (such a ticket,
+/// stamped by a clock ahead of ours, must not come back) and to what a ticket minted since the last
+/// watermark may be stamped with, which is up to a second ahead.
 Result<void> revoke_identity(Connection& connection, const Revocation& revocation) {
   const std::string_view type = identity_type_name(revocation.identity.type);
   const std::string& endpoint = revocation.identity.endpoint;
@@ -33,12 +34,15 @@ Result<void> revoke_identity(Connection& connection, const Revocation& revocatio
       [](const Statement& row) { return row.is_null(0) ? SystemTime() : row.time(0); },
       revocation.application_key, type, endpoint);
   if (!youngest) return youngest.failure();
-  const SystemTime mark = std::max(revocation.time, youngest->value_or(SystemTime()));
+  Result<SystemTime> last =
+      read_watermark(connection, revocation.application_key, revocation.identity);
+  if (!last) return last.failure();
+  SystemTime mark = std::max(revocation.time, youngest->value_or(SystemTime()));
+  if (*last != SystemTime()) mark = std::max<SystemTime>(mark, base::second_after(*last));
 
   Result<std::int64_t> raised = connection.run(
       "INSERT INTO watermarks (application_key, identity_type, endpoint, tickets_after) "
-      "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
-      "SET tickets_after = max(tickets_after, excluded.tickets_after)",
+      "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET tickets_after = excluded.tickets_after",
       revocation.application_key, type, endpoint, mark);
   if (!raised) return raised.failure();
   Result<std::int64_t> ended = connection.run(
