@@ -73,7 +73,7 @@ Result<storage::Account> Directory::get(std::string_view name_or_email) {
           store_.accounts().find_accounts_by_email(email->key, 2);
       if (!holders) return holders.failure();
       if (holders->size() > 1 && !holders->front().email_key) {
-        return fail(ErrorCode::kAbsent, "(several accounts hold the address: give the user name)");
+        return fail(ErrorCode::kAbsent, "several accounts hold the address; give the user name");
       }
       if (!holders->empty()) account = std::move(holders->front());
     }
@@ -81,7 +81,7 @@ Result<storage::Account> Directory::get(std::string_view name_or_email) {
     account = store_.accounts().find_account_by_name(name->key);
   }
   if (!account) return account.failure();
-  if (!*account) return fail(ErrorCode::kAbsent, "(account)");
+  if (!*account) return fail(ErrorCode::kAbsent, "no account has this name or address");
   return **std::move(account);
 }
 

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace countersign::cli {
 
 int report(std::ostream& err, const Error& error) {
+  std::string_view text = error_text(error.code);
   std::string detail = error.detail;
   std::ranges::replace(detail, '\n', ' ');
-  err << "countersign: " << error_text(error.code);
-  if (!detail.empty()) err << ' ' << detail;
+  if (!detail.empty() && text.ends_with('.')) text.remove_suffix(1);
+  err << "countersign: " << text;
+  if (!detail.empty()) err << ": " << detail;
   err << '\n';
   switch (error.code) {
     case ErrorCode::kUsage:

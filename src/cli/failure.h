@@ -14,7 +14,7 @@ inline constexpr int kExitFailed = 1;      ///< the work failed, or the answer i
 inline constexpr int kExitUsage = 2;       ///< wrong command line or settings
 inline constexpr int kExitUnreadable = 3;  ///< a file cannot be read, or holds no usable secret
 
-/// Prints `countersign: TEXT (DETAIL)` as one line and returns the exit status of the error.
+/// Prints `countersign: TEXT: DETAIL` as one line and returns the exit status of the error.
 int report(std::ostream& err, const Error& error);
 
 }  // namespace countersign::cli

@@ -252,6 +252,17 @@ std::optional<std::string> unknown_command(const CLI::App& root, int argc, char*
   return text;
 }
 
+/// What to say of arguments that no option takes. Only names of options are repeated: the rest may
+/// be a password that somebody put where it does not belong.
+std::string unexpected_arguments(const CLI::App& root) {
+  std::string names;
+  for (const auto& word : root.remaining(true)) {
+    if (word.starts_with("--")) names += " " + word.substr(0, word.find('='));
+  }
+  return names.empty() ? "there are more arguments than the command takes"
+                       : "the command has no option" + names;
+}
+
 int run(int argc, char** argv) {
   CLI::App root(
       "Countersign: delegated security for calls and chat.\n"
@@ -276,7 +287,9 @@ int run(int argc, char** argv) {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return root.exit(error);  // --help, --version
-    std::cerr << "countersign: " << error.what() << " (see --help)\n";
+    const bool extras = error.get_name() == "ExtrasError";
+    std::cerr << "countersign: " << (extras ? unexpected_arguments(root) : error.what())
+              << " (see --help)\n";
     return kExitUsage;
   }
   return chosen();

@@ -31,7 +31,7 @@ const SettingRow* find_row(std::string_view key) {
 tl::unexpected<Error> unknown(std::string_view key, std::string_view where) {
   std::vector<std::string_view> known;
   for (const auto& row : setting_rows()) known.push_back(row.key);
-  std::string detail = "unknown setting " + std::string(key) + " (" + std::string(where) + ")";
+  std::string detail = std::string(key) + " (" + std::string(where) + ")";
   if (const auto near = nearest(key, known)) detail += "; did you mean " + std::string(*near) + "?";
   return fail(ErrorCode::kUnknownSetting, detail);
 }

@@ -47,7 +47,7 @@ Error name_conflict(Connection& connection, const Account& account, Error error)
       find_row(connection, "SELECT 1 FROM accounts WHERE user_name_key = ?", first_integer,
                account.user_name_key);
   if (!name) return name.error();
-  if (*name) return Error{ErrorCode::kNameTaken, "the user name is taken"};
+  if (*name) return Error{ErrorCode::kNameTaken, {}};
   Result<std::optional<std::int64_t>> email = find_row(
       connection, "SELECT 1 FROM accounts WHERE email_key = ?", first_integer, account.email_key);
   if (!email) return email.error();
