@@ -19,10 +19,12 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "load_connection.h"
@@ -76,8 +78,18 @@ void print_latencies(std::vector<double>& ms, double seconds, const std::map<int
   std::printf("}}\n");
 }
 
+/// Waits at most `limit`; none if that is in the past. Returns how many events there are.
+int wait_for_events(int epoll, std::span<epoll_event> events, nanoseconds limit) {
+  const auto whole = std::max<long>(limit.count(), 0);
+  const timespec time{whole / 1'000'000'000, whole % 1'000'000'000};
+  const int ready =
+      epoll_pwait2(epoll, events.data(), static_cast<int>(events.size()), &time, nullptr);
+  return std::max(ready, 0);
+}
+
 int fixed_rate(std::uint16_t port, const std::string& request, double rate, double seconds,
                std::size_t count) {
+  prctl(PR_SET_TIMERSLACK, 1);  // what is late must be the server's doing
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   std::vector<LoadConnection> connections(count);
   std::vector<std::size_t> idle;
@@ -102,7 +114,10 @@ int fixed_rate(std::uint16_t port, const std::string& request, double rate, doub
       connection.send(request);
       ++sent;
     }
-    const int ready = epoll_wait(epoll, events.data(), events.size(), 0);
+    // Sleeps until an answer is there or the next request is due, to the microsecond.
+    const auto next = sent < total ? start + pause * static_cast<long>(sent) : give_up;
+    const auto wait = idle.empty() ? give_up - steady_clock::now() : next - steady_clock::now();
+    const int ready = wait_for_events(epoll, events, duration_cast<nanoseconds>(wait));
     for (int i = 0; i < ready; ++i) {
       const auto tag = events[static_cast<std::size_t>(i)].data.u64;
       auto& connection = connections[tag];
@@ -112,13 +127,6 @@ int fixed_rate(std::uint16_t port, const std::string& request, double rate, doub
         ++statuses[status];
         idle.push_back(tag);
       }
-    }
-    if (ready == 0 && sent < total) {
-      // The pause to the next request is long enough to leave the core to the server.
-      const auto next = start + pause * static_cast<long>(sent);
-      const auto wait =
-          duration_cast<std::chrono::microseconds>(next - steady_clock::now()).count();
-      if (wait > 80) usleep(static_cast<useconds_t>(std::min<long>(wait - 60, 400)));
     }
   }
   print_latencies(ms, seconds, statuses);
