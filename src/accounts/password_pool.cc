@@ -4,14 +4,19 @@
 #include <utility>
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <sched.h>
 
 namespace countersign::accounts {
 namespace {
 
-/// Hashing takes all the CPU it gets. It yields to the shards, which need little and need it now.
-constexpr int kNiceness = 10;
+/// Hashing takes all the CPU it gets; the shards need little and need it now. SCHED_IDLE (sched(7))
+/// lets them interrupt it at once, where a niceness leaves it up to a slice of some milliseconds.
+/// It counts among the threads of our own control group or session: other programs have their
+/// share beside us as ever. If it is refused, hashing is merely less kind.
+void yield_to_shards() {
+  const sched_param none{};
+  static_cast<void>(sched_setscheduler(0, SCHED_IDLE, &none));
+}
 
 }  // namespace
 
@@ -123,9 +128,7 @@ std::size_t PasswordPool::taken() const {
 }
 
 void PasswordPool::run() {
-  // On Linux the "process" of this call is one thread. If it is refused, hashing is merely less
-  // kind.
-  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness));
+  yield_to_shards();
   for (;;) {
     std::optional<Task> task;
     {
