@@ -70,10 +70,8 @@ fuzz() { clang; }
 bench() {
   build
   command_of python3 python3
-  command_of node nodejs
   command_of nginx nginx-light
   command_of wrk wrk
-  header_of benchmark/benchmark.h libbenchmark-dev
 }
 
 for part in "$@"; do
@@ -97,9 +95,11 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "Installing ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
-install() { "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() { "${as_root[@]}" apt-get -qq -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1; }
+install() { apt install -y --no-install-recommends "${missing[@]}"; }
 # The package lists may be absent (a fresh machine) or old (an address that has gone).
 if ! compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || ! install; then
-  "${as_root[@]}" apt-get update -qq >&2
-  install
+  apt update && install || { cat "$log" >&2; exit 1; }
 fi

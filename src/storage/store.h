@@ -170,10 +170,10 @@ class RevocationStore {
   virtual ~RevocationStore() = default;
 
   /// Appends rows (ids are assigned, dense): one transaction. A kIdentity row also deletes the
-  /// identity's instances and raises its watermark to the row's time, or to the youngest ticket of
-  /// those instances if that is later, or to the whole second after the last watermark (which
-  /// tickets minted since may be stamped with) if that is later still; kInstance deletes the instance, kSession the session's
-  /// instances (the session itself is ended by end_session).
+  /// identity's instances and raises its watermark to the latest of the row's time, the youngest
+  /// ticket of those instances, and the whole second after the last watermark, which tickets minted
+  /// since may be stamped with; kInstance deletes the instance, kSession the session's instances
+  /// (the session itself is ended by end_session).
   virtual Result<void> add(std::span<const Revocation> revocations) = 0;
   /// Rows with id > `after`, in order, at most `limit`.
   virtual Result<std::vector<Revocation>> poll(std::int64_t after, std::size_t limit) = 0;
