@@ -39,7 +39,7 @@ Result<MasterKey> load_master_key(const std::string& path, storage::MetaStore& m
   const auto bytes = base::base64url_decode(*text);
   base::wipe(*text);
   if (!bytes || bytes->size() != kKeyBytes) {
-    return fail(ErrorCode::kBadSetting,
+    return fail(ErrorCode::kUnreadableFile,
                 "master_key_file " + path + ": does not hold 32 bytes in base64url");
   }
   MasterKey key{key_id(*bytes), base::SecretBytes(std::span<const std::uint8_t>(*bytes))};

@@ -287,7 +287,7 @@ int run(int argc, char** argv) {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return root.exit(error);  // --help, --version
-    const bool extras = error.get_name() == "ExtrasError";
+    const bool extras = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
     std::cerr << "countersign: " << (extras ? unexpected_arguments(root) : error.what())
               << " (see --help)\n";
     return kExitUsage;

@@ -108,12 +108,13 @@ test("a form on another page signs nobody out, and nobody in as somebody else", 
   await visitor.close();
 });
 
-test("a WebSocket from another origin is closed with 4507, whatever cookies there are", async () => {
+test("cookies authenticate no WebSocket: not ours, not a listed origin's; any other is closed with 4507", async () => {
   const { visitor } = await signedIn();
   const outcomes = [];
-  for (const origin of [foreign.origin, listed.origin]) {
+  for (const url of [foreign.origin, listed.origin, `${server.url}/users/account`]) {
     const page = await visitor.newTab();
-    await page.goto(origin);
+    await page.goto(url);
+    if (url.startsWith(server.url)) assert.equal((await askForTicket(page)).status, 200, "the cookie itself is good");
     outcomes.push(
       await page.evaluate(
         (url) =>
@@ -127,8 +128,9 @@ test("a WebSocket from another origin is closed with 4507, whatever cookies ther
       ),
     );
   }
-  assert.equal(outcomes[1], 107, "a listed origin may speak, and its cookie is no credential");
   assert.equal(outcomes[0], 4507);
+  assert.equal(outcomes[1], 107, "a listed origin may speak, and its cookie is no credential");
+  assert.equal(outcomes[2], 107, "nor is it on a page of ours");
   await visitor.close();
 });
 

@@ -4,8 +4,8 @@ import test from "node:test";
 import { newPerson } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
 import { mint } from "../support/tickets.mjs";
-import { limits, startVictim } from "../support/victim.mjs";
-import { within } from "../support/waiting.mjs";
+import { assertProblem, limits, startVictim } from "../support/victim.mjs";
+import { eventually, within } from "../support/waiting.mjs";
 import { Gateway, WebSocketClient, opcodes } from "../support/websocket.mjs";
 
 const { server, newPlace, ticketFor, assertAlive } = await startVictim();
@@ -173,13 +173,26 @@ test("gateway: a half-open connection, whose client is gone without a word, is c
   assert.equal((await gateway.closed).code, 4112);
 });
 
-test("more gateway connections from one address than allowed: 4504", async () => {
+test("more connections from one address than allowed: a WebSocket is closed with 4504, plain HTTP is told 503", async () => {
   const place = newPlace();
   const held = [];
-  for (let i = 0; i < limits.connectionsPerAddress; ++i) held.push(await WebSocketClient.open(server, { localAddress: place }));
+  for (let i = 0; i < limits.connectionsPerAddress; ++i) {
+    held.push(await Gateway.connect(server, ticketFor(`guest-${i}`), { localAddress: place }));
+  }
   const over = await WebSocketClient.open(server, { localAddress: place });
+  over.send('{"id":1,"connect":{"userTicket":"whatever"}}');
   assert.equal((await over.closed).code, 4504);
-  for (const socket of held) socket.drop();
+  assert.deepEqual(over.messages.all.filter((text) => !/"bye"/.test(text)), [], "nothing but why it ends");
+  const plain = await server.client({ localAddress: place }).get("/healthz");
+  assertProblem(plain, 503, 637);
+  assert.equal(plain.headers["retry-after"], "1");
+  // Those who were there first stay, others are served, and a place that is given back is free.
+  for (const gateway of [held[0], held.at(-1)]) assert.deepEqual((await gateway.command("ping")).ping, {});
+  await assertAlive();
+  await held.pop().close();
+  const admitted = async () => (await server.client({ localAddress: place }).get("/healthz")).status;
+  await eventually(admitted, (status) => status === 200, "the place that was given back");
+  for (const gateway of held) gateway.socket.drop();
 });
 
 test("the gateway's own limit of one user's clients: 4504", async () => {

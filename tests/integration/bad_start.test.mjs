@@ -6,8 +6,10 @@ import net from "node:net";
 import path from "node:path";
 import test from "node:test";
 import { newName, newPassword, newPerson } from "../support/people.mjs";
-import { countersign, execute, temporaryFolder } from "../support/process.mjs";
+import { countersign, execute, root, temporaryFolder } from "../support/process.mjs";
 import { freePort, refusedStart, startServer } from "../support/server.mjs";
+import { assertProblem } from "../support/victim.mjs";
+import { Gateway } from "../support/websocket.mjs";
 
 const server = await startServer();
 
@@ -86,6 +88,30 @@ test("another master key than the store's is refused", async () => {
   assertOneLine(outcome, 1, /master key/);
 });
 
+for (const [what, text] of Object.entries({
+  "no base64": "garbage! and nothing but garbage, forty characters",
+  "too short": Buffer.alloc(31, 7).toString("base64url"),
+  "too long": Buffer.alloc(33, 7).toString("base64url"),
+  empty: "",
+})) {
+  test(`a master key that is ${what} is one clear line, exit 3, for the server and for commands`, async () => {
+    const dataDir = path.join(temporaryFolder("start"), "var");
+    assert.equal((await countersign(["migrate", "--data-dir", dataDir])).code, 0);
+    const broken = await startServer({ dataDir });
+    await broken.stop();
+    fs.writeFileSync(path.join(dataDir, "master.key"), `${text}\n`);
+    const outcomes = [await refusedStart({ dataDir })];
+    for (const args of [["user", "list"], ["user", "add", newName()], ["app", "create", "x"], ["app", "list"]]) {
+      outcomes.push(await countersign([...args, "--data-dir", dataDir], { input: `${newPassword()}\n` }));
+    }
+    for (const outcome of outcomes) {
+      assertOneLine(outcome, 3, /master\.key/);
+      if (text !== "") assert.ok(!outcome.stderr.includes(text));
+    }
+    assert.equal(fs.readFileSync(path.join(dataDir, "master.key"), "utf8"), `${text}\n`, "it is not replaced");
+  });
+}
+
 test("an unknown setting is named, with the nearest known one, wherever it stands", async () => {
   const folder = folderWith({ "a.toml": ["[server]\nlistenn = \"localhost:0\"\n", 0o600] });
   const file = path.join(folder, "a.toml");
@@ -118,58 +144,88 @@ test("a certificate without its key, and one that is none, are refused", async (
   assertOneLine(none, 1, /cert/);
 });
 
-test("a full disk: sign-up is refused clearly, the server lives, and later it works", async (t) => {
-  // A small file system of its own where this may be mounted, else a limit on file sizes.
-  const mount = temporaryFolder("full");
-  const mounted = await execute("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", mount]);
-  if (mounted.code !== 0) return fullByLimit();
-  t.after(() => execute("umount", ["-l", mount]));
-  const small = await startServer({ dataDir: path.join(mount, "var") });
+// A full disk: everywhere by a library that plays one, and on a small file system where one may be mounted.
+
+/** Fills it by signing people up: who was told yes, and what the first was told who was not. */
+async function signUpUntilFull(small) {
+  const accepted = [];
+  for (let i = 0; i < 2000; ++i) {
+    const name = newName();
+    const password = newPassword();
+    const client = small.client();
+    const answer = await client.post("/users/sign_up", {
+      json: { username: name, password },
+      headers: { accept: "application/json" },
+    });
+    client.close();
+    if (answer.status !== 303) return { accepted, refused: { name, password, answer } };
+    accepted.push(name);
+  }
+  throw new Error("it never filled");
+}
+
+/** What holds of every full disk. `makeRoom` ends it. */
+async function assertFullAndBack(small, makeRoom) {
   const person = await newPerson(small);
   const leaving = await newPerson(small);
-  const filler = path.join(mount, "filler");
-  const file = fs.openSync(filler, "w");
-  try {
-    for (;;) fs.writeSync(file, Buffer.alloc(4096, 1));
-  } catch (error) {
-    assert.equal(error.code, "ENOSPC");
-  }
-  fs.closeSync(file);
-  let refused;
-  for (let i = 0; i < 500 && refused === undefined; ++i) {
-    const answer = await small.client().post("/users/sign_up", {
-      json: { username: newName(), password: newPassword() },
-      headers: { accept: "application/json" },
-    });
-    if (answer.status !== 303) refused = answer;
-  }
-  assert.ok(refused, "the disk never filled");
-  assert.equal(refused.status, 503);
-  assert.ok([113, 721].includes(refused.json.code), refused.body);
+  const gateway = await Gateway.connect(small, await person.client.ticket());
+  const { accepted, refused } = await signUpUntilFull(small);
+  assertProblem(refused.answer, 503, 721);
+  assert.deepEqual(refused.answer.setCookies.filter((line) => line.includes("cs_session=") && !/max-age=0/i.test(line)), []);
+  // What needs no room goes on, and ending a session has room kept for it.
   assert.equal((await small.client().get("/healthz")).status, 200);
-  assert.equal((await person.client.post("/v1/tickets", { json: {} })).status, 200, "tickets go on");
+  assert.equal((await person.client.post("/v1/tickets", { json: {} })).status, 200);
+  assert.deepEqual((await gateway.command("ping")).ping, {});
   const copy = leaving.client.copy();
-  assert.equal((await leaving.client.signOut()).status, 303, "signing out has room kept for it");
+  assert.equal((await leaving.client.signOut()).status, 303);
   assert.equal((await copy.post("/v1/tickets", { json: {} })).status, 401);
-  fs.rmSync(filler);
-  await newPerson(small);
+  await small.logged({ event: "store_full", level: "warning" });
+
+  await makeRoom();
+  // The same server, without a restart; then after a hard one. Who was told yes is there.
+  const late = await newPerson(small);
+  // The room may have ended between the account and its session: then the password opens it.
+  const again = await small.client().signUp(refused.name, refused.password);
+  if (again.status !== 303) assert.equal((await small.client().signIn(refused.name, refused.password)).status, 303, again.body);
+  await gateway.close();
+  await small.kill();
+  await small.restart();
+  const people = JSON.parse((await small.command(["user", "list", "--json"])).stdout).map((row) => row.userName);
+  const expected = [person.name, leaving.name, ...accepted, late.name, refused.name];
+  assert.deepEqual(people.sort(), expected.sort());
+  assert.equal((await small.client().signIn(late.name, late.password)).status, 303);
+  const back = await Gateway.connect(small, gateway.credential);
+  assert.equal(back.instance, gateway.instance);
+  await back.close();
+}
+
+test("a full disk, played: sign-up is refused with 721, nothing is lost, and room ends it", async () => {
+  const folder = temporaryFolder("full");
+  const library = path.join(folder, "small_disk.so");
+  const made = await execute("gcc", ["-shared", "-fPIC", "-o", library, path.join(root, "tests/support/small_disk.c"), "-ldl"]);
+  assert.equal(made.code, 0, made.stderr);
+  const dataDir = path.join(folder, "var");
+  const small = await startServer({
+    dataDir,
+    env: { LD_PRELOAD: library, SMALL_DISK: dataDir, SMALL_DISK_BYTES: String(5_000_000) },
+  });
+  await assertFullAndBack(small, async () => fs.writeFileSync(path.join(dataDir, "more-room"), ""));
 });
 
-async function fullByLimit() {
-  const small = await startServer({ wrap: ["prlimit", "--fsize=5000000"] });
-  let refused;
-  for (let i = 0; i < 500 && refused === undefined; ++i) {
-    const answer = await small.client().post("/users/sign_up", {
-      json: { username: newName(), password: newPassword() },
-      headers: { accept: "application/json" },
-    });
-    if (answer.status !== 303) refused = answer;
-  }
-  assert.equal(refused?.status, 503);
-  assert.equal((await small.client().get("/healthz")).status, 200);
-  const done = await execute("prlimit", [`--pid=${small.pid}`, "--fsize=unlimited"]);
-  assert.equal(done.code, 0);
-  await newPerson(small);
+const mount = temporaryFolder("full");
+const mounted = await execute("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", mount]);
+if (mounted.code === 0) {
+  test("a full disk, on a small file system: sign-up is refused with 721, nothing is lost, and room ends it", async (t) => {
+    t.after(() => execute("umount", ["-l", mount]));
+    const small = await startServer({ dataDir: path.join(mount, "var") });
+    const filler = path.join(mount, "filler");
+    const file = fs.openSync(filler, "w");
+    // Room for some people, so that it fills in the middle of work.
+    const free = fs.statfsSync(mount);
+    for (let left = free.bavail * free.bsize - 400_000; left > 0; left -= 4096) fs.writeSync(file, Buffer.alloc(4096, 1));
+    fs.closeSync(file);
+    await assertFullAndBack(small, async () => fs.rmSync(filler));
+  });
 }
 
 test("a port that only was in use is free again after kill -9", async () => {

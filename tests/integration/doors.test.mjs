@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { newName, newPassword, newPerson } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
+import { Gateway } from "../support/websocket.mjs";
 
 const friend = "https://app.example.org";
 const server = await startServer({ settings: { "server.allowed_origins": friend } });
@@ -188,6 +189,25 @@ test("two cookies of one name are none", async () => {
     headers: { cookie: `__Host-cs_session=${value}; __Host-cs_session=${value}` },
   });
   assert.equal(answer.status, 401);
+});
+
+test("cookies never authenticate a WebSocket: with a live session's and no ticket it gets nothing", async () => {
+  const { client } = await newPerson(server);
+  const cookie = [...client.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+  assert.equal((await client.post("/v1/tickets", { json: {} })).status, 200, "the session is live");
+  for (const origin of [undefined, server.origin, friend]) {
+    const gateway = await Gateway.open(server, { origin, headers: { Cookie: cookie }, localAddress: newPlace() });
+    assert.equal(gateway.socket.headers["set-cookie"], undefined);
+    assert.equal((await gateway.command("ping")).error.code, 105, "not connected");
+    assert.equal((await gateway.command("connect")).error.code, 107, "a connect without a credential");
+    assert.equal((await gateway.command("refresh", { userTicket: await client.ticket() })).error.code, 105);
+    assert.equal((await gateway.command("connect", { userTicket: client.cookie("session") })).error.code, 101);
+    assert.equal((await gateway.push("bye")).code, (await gateway.closed).code);
+  }
+  const silent = await Gateway.open(server, { headers: { Cookie: cookie }, localAddress: newPlace() });
+  assert.equal((await silent.closed).code, 4501);
+  const told = silent.objects.all.filter((object) => object.push?.bye === undefined && Object.keys(object).length > 0);
+  assert.deepEqual(told, []);
 });
 
 test("signing in gives a new session id, and the one before is dead", async () => {

@@ -1,32 +1,21 @@
-// Nothing the server writes ever holds a password, a secret, a cookie or a ticket. Every test plants what
-// it uses and every server is searched when it ends; here one server goes through everything at once, at
-// the chattiest log level, with its metrics, and through every way of being wrong.
+// Nothing the server writes or says ever holds a password, a secret, a cookie or a ticket, but where it hands
+// one to its owner (tests/support/traffic.mjs lists those places). Every test plants what it uses, and every
+// server is searched when it ends, with its log, files, metrics, answers and frames; here one server goes
+// through everything at once, at the chattiest log level, and through every way of being wrong.
 import assert from "node:assert/strict";
+import crypto from "node:crypto";
 import fs from "node:fs";
-import http from "node:http";
 import path from "node:path";
 import test from "node:test";
 import { newName, newPassword, newPerson } from "../support/people.mjs";
 import { RawConnection } from "../support/raw.mjs";
 import { findPlanted, plant, plantedValues, searchFiles } from "../support/secrets.mjs";
-import { freePort, startServer } from "../support/server.mjs";
+import { startServer } from "../support/server.mjs";
 import { mint } from "../support/tickets.mjs";
+import { Traffic, elsewhere } from "../support/traffic.mjs";
 import { Gateway, WebSocketClient, refusal } from "../support/websocket.mjs";
 
-const metricsPort = await freePort();
-const server = await startServer({
-  settings: { "metrics.listen": `127.0.0.1:${metricsPort}`, "log.level": "debug", "compat.query_credentials": "true" },
-});
-
-async function metrics() {
-  const answer = await new Promise((resolve, reject) => {
-    http.get({ host: "127.0.0.1", port: metricsPort, path: "/metrics" }, resolve).on("error", reject);
-  });
-  let text = "";
-  for await (const chunk of answer) text += chunk;
-  assert.equal(answer.statusCode, 200);
-  return text;
-}
+const server = await startServer({ settings: { "log.level": "debug", "compat.query_credentials": "true" } });
 
 test("the search finds what is there", () => {
   const value = plant("test value", "a value that is planted & found: 100%");
@@ -34,6 +23,38 @@ test("the search finds what is there", () => {
     assert.notDeepEqual(findPlanted(`before ${text} after`, "here"), [], text);
   }
   assert.deepEqual(findPlanted("nothing", "here"), []);
+});
+
+test("the search sees everything that is said, and excuses only what is handed over, and only there", () => {
+  const [ticket, cookie, secret, password] = ["ticket", "session cookie", "instance secret", "password"].map((kind) =>
+    plant(kind, crypto.randomBytes(24).toString("base64url")),
+  );
+  const found = (say) => {
+    const traffic = new Traffic();
+    say(traffic);
+    return traffic.find().length;
+  };
+  const body = JSON.stringify({ userTicket: ticket });
+  assert.equal(found((said) => said.answer("POST /v1/tickets", [], body)), 0);
+  assert.equal(found((said) => said.answer("POST /SinchBackend/Api/Auth/?username=x", [], body)), 0);
+  assert.equal(found((said) => said.answer("GET /", [], body)), 1, "a ticket in a page");
+  assert.equal(found((said) => said.answer("POST /v1/tickets", [], `${body}${ticket}`)), 1, "a ticket twice");
+  assert.equal(found((said) => said.answer("POST /v1/tickets", [["x-ticket", ticket]], body)), 1, "a ticket in a header");
+  assert.equal(found((said) => said.answer("POST /v1/tickets", [], JSON.stringify({ userTicket: "x", password }))), 1);
+  assert.equal(found((said) => said.answer("GET /", [["set-cookie", `__Host-cs_session=${cookie}; Path=/`]], "")), 0);
+  assert.equal(found((said) => said.answer("GET /", [["set-cookie", `a=b; Path=/${cookie}`]], "")), 1, "an attribute");
+  assert.equal(found((said) => said.answer("GET /", [["location", `/?${cookie}`]], "")), 1, "a header");
+  const reply = JSON.stringify({ id: 1, connect: { instance: "i", secret } });
+  assert.equal(found((said) => said.connection()("message", reply)), 0);
+  assert.equal(found((said) => [said.connection()].map((heard) => [heard("message", reply), heard("message", reply)])), 1, "once");
+  assert.equal(found((said) => said.connection()("message", JSON.stringify({ push: { note: secret } }))), 1);
+  assert.equal(found((said) => said.connection()("close reason", ticket)), 1);
+  const printed = (args, stdout, stderr = "") => found((said) => said.command(args, { code: 0, stdout, stderr }));
+  assert.equal(printed(["ticket", "issue"], `${ticket}\n`), 0);
+  assert.equal(printed(["ticket", "issue"], `${ticket}\n`, ticket), 1, "on stderr");
+  assert.equal(printed(["ticket", "inspect"], `${ticket}\n`), 1);
+  assert.equal(printed(["app", "create", "x"], `application key     k\napplication secret  ${secret}\n`), 0);
+  assert.equal(printed(["app", "list"], `application secret  ${secret}\n`), 1);
 });
 
 test("one person's whole life leaves no secret behind", async () => {
@@ -98,7 +119,7 @@ test("neither does anything that goes wrong", async () => {
 });
 
 test("metrics name no person and hold no secret", async () => {
-  const text = await metrics();
+  const text = await server.metrics();
   assert.match(text, /^countersign_sign_ins_total\{result="succeeded"\} \d+/m);
   assert.match(text, /^countersign_tickets_total\{result="issued"\} \d+/m);
   assert.doesNotMatch(text, /person-/);
@@ -111,14 +132,16 @@ test("commands show no secret they were not asked for", async () => {
     assert.equal(done.code, 0, done.stderr);
     assert.deepEqual(findPlanted(done.stdout + done.stderr, args.join(" ")), []);
   }
+  assert.ok(elsewhere.size > 0, "what commands print is searched when the file ends too");
 });
 
-test("neither log, answers nor files hold anything that was planted", async () => {
+test("neither log, answers, frames nor files hold anything that was planted", async () => {
   const kinds = new Set(plantedValues().values());
   for (const kind of ["password", "session cookie", "device cookie", "ticket", "instance secret", "application secret", "master key"]) {
     assert.ok(kinds.has(kind), `no ${kind} was planted`);
   }
   assert.ok(server.output.length > 50, "the log was captured");
+  assert.ok(server.traffic.size > 50, "so was what it said");
   server.assertNothingLeaked();
   await server.stop();
   assert.deepEqual(searchFiles(server.dataDir), []);

@@ -4,8 +4,6 @@ import https from "node:https";
 import { plant } from "./secrets.mjs";
 import { within } from "./waiting.mjs";
 
-const cookieKinds = { session: "session cookie", device: "device cookie", pre: "pre-session cookie" };
-
 export class HttpClient {
   /** @param localAddress  where requests come from, for instance 127.0.0.7. */
   constructor(server, { localAddress, ca, host = "127.0.0.1" } = {}) {
@@ -65,10 +63,9 @@ export class HttpClient {
     else if (unsafe) sent["content-length"] = 0;
     const response = await within(this.#exchange(method, path, sent, content), `an answer to ${method} ${path}`);
     this.#keepCookies(response);
-    if (response.status >= 400) {
-      const { "set-cookie": cookies, ...headers } = response.headers;
-      this.server.refusals.add(`${JSON.stringify(headers)}\n${response.body}`);
-    }
+    const { rawHeaders } = response;
+    const pairs = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [[name, rawHeaders[index + 1]]] : []));
+    this.server.traffic.answer(`${method} ${path}`, pairs, response.body);
     return response;
   }
 
@@ -113,11 +110,10 @@ export class HttpClient {
   #keepCookies(response) {
     for (const line of response.setCookies) {
       const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      const part = name.split("cs_")[1];
       if (/max-age=0(;|$)/i.test(line) || value === "") {
         this.cookies.delete(name);
       } else {
-        this.cookies.set(name, plant(cookieKinds[part] ?? "cookie", value));
+        this.cookies.set(name, value);
       }
     }
   }

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { elsewhere } from "./traffic.mjs";
 
 export const root = process.env.COUNTERSIGN_ROOT ?? fileURLToPath(new URL("../..", import.meta.url));
 export const program = process.env.COUNTERSIGN_BIN ?? path.join(root, "build/release/bin/countersign");
@@ -46,7 +47,9 @@ export function execute(command, args, { input = "", env = {}, cwd } = {}) {
   });
 }
 
-/** Runs `countersign ARGUMENTS…`. */
-export function countersign(args, options) {
-  return execute(program, args, options);
+/** Runs `countersign ARGUMENTS…`; what it prints is searched for planted values. */
+export async function countersign(args, options) {
+  const done = await execute(program, args, options);
+  elsewhere.command(args, done);
+  return done;
 }

@@ -63,7 +63,7 @@ export class RawConnection {
     const body = this.#buffer.subarray(end + 4, end + 4 + length).toString();
     this.#buffer = this.#buffer.subarray(end + 4 + length);
     const status = Number(statusLine.split(" ")[1]);
-    if (status >= 400) this.server.refusals.add(`${lines.join("\n")}\n${body}`);
+    this.server.traffic.answer("a raw request", Object.entries(headers), body);
     this.#answers.add({ index: this.#answers.all.length, status, headers, body });
     return true;
   }

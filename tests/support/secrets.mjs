@@ -1,6 +1,6 @@
 // What must never be written anywhere. Tests plant each password, cookie, ticket and secret they use
-// here, and every server that ends is searched for all of them: its output, its files, its metrics and
-// the texts of its refusals.
+// here, and every server that ends is searched for all of them: its output, its files, its metrics, and
+// everything it said to anybody (traffic.mjs).
 import fs from "node:fs";
 import path from "node:path";
 

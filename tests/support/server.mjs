@@ -2,12 +2,14 @@
 import { spawn } from "node:child_process";
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import { after } from "node:test";
 import { HttpClient } from "./http.mjs";
 import { cleanEnvironment, countersign, program, temporaryFolder } from "./process.mjs";
 import { findPlanted, plant, searchFiles } from "./secrets.mjs";
+import { Traffic } from "./traffic.mjs";
 import { Arrivals, within } from "./waiting.mjs";
 
 /** Settings that make tests quick: no floor under answers, no limit on sign-ups from one address. */
@@ -15,7 +17,7 @@ const quick = {
   "accounts.answer_floor_ms": 0,
   "accounts.answer_jitter_ms": 0,
   "accounts.sign_ups_per_hour": 100000,
-  "metrics.listen": "",
+  "metrics.listen": "127.0.0.1:0",
   "log.level": "debug",
   "server.drain_seconds": 3,
 };
@@ -49,13 +51,14 @@ export class Server {
     this.more = more;
     this.log = new Arrivals();
     this.output = [];
-    this.refusals = new Arrivals();
+    this.traffic = new Traffic();
     this.clients = [];
   }
 
   /** Starts and waits for the line `ready URL`. Rejects with what the program said if it ends instead. */
   async start() {
     const from = this.log.all.length;
+    this.startedAt = from; // in the log
     const [command, ...args] = [
       ...this.wrap,
       program,
@@ -125,20 +128,36 @@ export class Server {
     return this.start();
   }
 
-  /** Stops and searches everything it wrote for planted values. */
+  /** Stops and searches everything it wrote and said for planted values. */
   async close() {
     for (const client of this.clients) client.close();
     if (this.process && !this.ended) {
+      const last = this.metrics();
+      await last.catch(() => {}); // the server ends in any case
       const { code } = await this.stop();
       assert.equal(code, 0, `the server ended with ${code}`);
+      await last;
     }
     this.assertNothingLeaked();
+  }
+
+  /** What /metrics says; undefined if they are not served, or the log is too quiet to tell where. */
+  async metrics() {
+    if (this.settings["metrics.listen"] === "" || !["debug", "info"].includes(this.settings["log.level"])) return undefined;
+    const { listen } = await this.logged({ event: /^metrics_(not_)?served$/ }, { from: this.startedAt });
+    if (this.log.all.slice(this.startedAt).some((line) => line.event === "metrics_not_served")) return undefined;
+    const answer = await new Promise((resolve, reject) => http.get(`http://${listen}/metrics`, resolve).on("error", reject));
+    assert.equal(answer.statusCode, 200);
+    let text = "";
+    for await (const chunk of answer.setEncoding("utf8")) text += chunk;
+    this.traffic.answer("GET /metrics", Object.entries(answer.headers), text);
+    return text;
   }
 
   assertNothingLeaked() {
     const found = [
       ...findPlanted(this.output.join("\n"), "the log"),
-      ...findPlanted(this.refusals.all.join("\n"), "an answer", ["password typed as a name"]),
+      ...this.traffic.find(),
       ...(fs.existsSync(this.dataDir) ? searchFiles(this.dataDir) : []),
     ];
     assert.deepEqual([...new Set(found)], []);

@@ -21,3 +21,9 @@ export function withoutOutliers(...samples) {
   const limit = all[Math.floor(all.length * 0.95)];
   return samples.map((sample) => sample.filter((value) => value <= limit));
 }
+
+/** The value below which this share of the sample lies. */
+export function quantile(sample, share) {
+  const sorted = [...sample].sort((x, y) => x - y);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}

@@ -48,6 +48,8 @@ export class WebSocketClient {
   #closed = deferred();
   #upgraded = deferred();
   #closeFrame;
+  #said;
+  #traffic;
 
   /** Settles with {code, reason} when the connection is gone; code 1006 without a close frame. */
   get ended() {
@@ -68,6 +70,8 @@ export class WebSocketClient {
 
   async #connect(server, { origin, protocol = subprotocol, localAddress, headers = {}, path = "/v1/gateway", ca } = {}) {
     const secure = server.url.startsWith("https:");
+    this.#traffic = server.traffic;
+    this.#said = server.traffic.connection();
     const key = crypto.randomBytes(16).toString("base64");
     const where = { host: "127.0.0.1", port: server.port, localAddress };
     this.#socket = secure ? tls.connect({ ...where, ca, servername: "localhost" }) : net.connect(where);
@@ -109,6 +113,7 @@ export class WebSocketClient {
     if (status !== 101) {
       const body = this.#buffer.subarray(end + 4);
       if (body.length < Number(headers["content-length"] ?? 0)) return false;
+      this.#traffic.answer("GET /v1/gateway", Object.entries(headers), body.toString());
       const error = new Error(`no upgrade: ${status}`);
       this.#upgraded.reject(Object.assign(error, { status, headers, body: body.toString() }));
       this.#socket.destroy();
@@ -116,6 +121,7 @@ export class WebSocketClient {
     }
     const accept = crypto.createHash("sha1").update(key + magic).digest("base64");
     assert.equal(headers["sec-websocket-accept"], accept);
+    this.#traffic.answer("GET /v1/gateway", Object.entries(headers), "");
     this.headers = headers;
     this.protocol = headers["sec-websocket-protocol"] ?? "";
     this.#buffer = this.#buffer.subarray(end + 4);
@@ -151,15 +157,18 @@ export class WebSocketClient {
     if (opcode === opcodes.close) {
       const code = payload.length >= 2 ? payload.readUInt16BE(0) : 1005;
       this.#closeFrame = { code, reason: payload.subarray(2).toString() };
+      this.#said("close reason", this.#closeFrame.reason);
       this.sendFrame(opcodes.close, payload.subarray(0, 2));
       this.#socket.end();
     } else if (opcode === opcodes.ping) {
+      this.#said("ping", payload.toString());
       if (this.answersPings) this.sendFrame(opcodes.pong, payload);
     } else if (opcode !== opcodes.pong) {
       this.#parts.push(payload);
       if (!fin) return;
       const text = Buffer.concat(this.#parts).toString();
       this.#parts = [];
+      this.#said("message", text);
       this.onMessage?.(text);
       this.messages.add(text);
     }
