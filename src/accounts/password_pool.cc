@@ -1,10 +1,13 @@
 #include "accounts/password_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <pthread.h>
 #include <sched.h>
+
+#include "accounts/hash_memory.h"
 
 namespace countersign::accounts {
 namespace {
@@ -17,6 +20,9 @@ void yield_to_shards() {
   const sched_param none{};
   static_cast<void>(sched_setscheduler(0, SCHED_IDLE, &none));
 }
+
+/// How long a thread without work keeps its memory.
+constexpr std::chrono::seconds kKeepMemory{10};
 
 }  // namespace
 
@@ -129,11 +135,16 @@ std::size_t PasswordPool::taken() const {
 
 void PasswordPool::run() {
   yield_to_shards();
+  HashMemory memory;
   for (;;) {
     std::optional<Task> task;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !groups_.empty(); });
+      const auto called = [this] { return stopping_ || !groups_.empty(); };
+      if (!wake_.wait_for(lock, kKeepMemory, called)) {
+        memory.release();
+        wake_.wait(lock, called);
+      }
       if (groups_.empty()) return;
       task = take_next();
     }
