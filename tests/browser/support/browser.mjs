@@ -6,7 +6,8 @@ import path from "node:path";
 import { after } from "node:test";
 import { chromium } from "playwright-core";
 import { cleanEnvironment, root } from "../../support/process.mjs";
-import { patienceMs } from "../../support/waiting.mjs";
+import { elsewhere } from "../../support/traffic.mjs";
+import { patienceMs, within } from "../../support/waiting.mjs";
 
 const screenshots = path.join(root, "build/screenshots");
 
@@ -46,12 +47,29 @@ export class Visitor {
     this.context = context;
     this.problems = [];
     this.expected = [];
+    this.reading = [];
     context.on("page", (page) => this.#watch(page));
+    context.on("response", (response) => this.reading.push(this.#keep(response)));
+  }
+
+  /** What our servers tell the browser is searched for planted values when the file has ended. */
+  async #keep(response) {
+    const { pathname, search } = new URL(response.url());
+    // Some have no body to ask for: redirects, preflights, and pages that were left at once.
+    const headers = await response.headersArray().catch(() => []);
+    if (!headers.some(({ name }) => name.toLowerCase() === "x-request-id")) return; // somebody else's site
+    const body = await response.text().catch(() => "");
+    const pairs = headers.map(({ name, value }) => [name, value]);
+    elsewhere.answer(`${response.request().method()} ${pathname}${search}`, pairs, body);
   }
 
   #watch(page) {
     page.on("console", (message) => {
       if (message.type() === "error") this.problems.push(message.text());
+    });
+    page.on("websocket", (socket) => {
+      const heard = elsewhere.connection();
+      socket.on("framereceived", ({ payload }) => heard("message", payload.toString()));
     });
     page.on("pageerror", (error) => this.problems.push(String(error)));
   }
@@ -71,6 +89,8 @@ export class Visitor {
 
   /** Closes, and fails the test if anything unexpected went wrong in a page. */
   async close() {
+    // An answer whose page was left in the middle never has a body.
+    await within(Promise.all(this.reading), "the bodies of all answers", 1000).catch(() => {});
     await this.context.close();
     const unexpected = this.problems.filter((text) => !this.expected.some((pattern) => pattern.test(text)));
     assert.deepEqual(unexpected, []);

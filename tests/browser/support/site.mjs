@@ -4,7 +4,7 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import { after } from "node:test";
 
-const jquery = fs.readFileSync(createRequire(import.meta.url).resolve("jquery/dist/jquery.min.js"));
+export const jquery = fs.readFileSync(createRequire(import.meta.url).resolve("jquery/dist/jquery.min.js"));
 
 /**
  * @param answer  (path, request) -> HTML, or undefined for "not found".
