@@ -128,6 +128,18 @@ def load(*arguments, **options):
     return json.loads(done.stdout)
 
 
+def at_fixed_rate(port, request, seconds):
+    """p99 in ms at 2,000/s. The driver has real-time priority where that is allowed (root): people wait
+    for the server, not for a driver that waits for a processor."""
+    command = [BIN / "load_driver", "fixed-rate", str(port), request.name, "2000", str(seconds), "32"]
+    allowed = subprocess.run(["chrt", "-f", "1", "true"], capture_output=True, check=False).returncode == 0
+    done = subprocess.run((["chrt", "-f", "1"] if allowed else []) + command, capture_output=True, text=True,
+                          check=False)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)["p99_ms"]
+
+
 def ticket_request(port, cookie):
     return (f"POST /v1/tickets HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n"
             "Sec-Fetch-Site: same-origin\r\nContent-Type: application/json\r\n"
@@ -247,11 +259,11 @@ def bench_latency():
         flood.flush()
         alone, flooded = [], []
         for _ in range(1 if QUICK else 3):
-            alone.append(load("fixed-rate", server.port, request.name, 2000, seconds, 32)["p99_ms"])
+            alone.append(at_fixed_rate(server.port, request, seconds))
             other = subprocess.Popen([BIN / "load_driver", "closed", str(server.port), flood.name,
                                       str(seconds + 1), "64", "303"], stdout=subprocess.PIPE, text=True)
             time.sleep(0.5)  # the flood is on before the measurement begins
-            flooded.append(load("fixed-rate", server.port, request.name, 2000, seconds, 32)["p99_ms"])
+            flooded.append(at_fixed_rate(server.port, request, seconds))
             other.wait()
     base, loaded = statistics.median(alone), statistics.median(flooded)
     row("`POST /v1/tickets` p99 at 2,000/s while sign-ins saturate the pool", f"{loaded:.2f} ms",

@@ -96,8 +96,16 @@ Result<Authenticated> SignUp::finish(SignUpDraft draft) {
                              {"prefix", prefix},
                              {"request_id", draft.request.request_id}});
   Result<std::string> cookie = parts_.devices.issue(draft.request.device_cookie, draft.account.id);
-  if (!cookie) return cookie.failure();
-  return Authenticated{std::move(draft.account), *std::move(cookie)};
+  Authenticated person{std::move(draft.account), std::nullopt};
+  if (cookie) {
+    person.device_cookie = *std::move(cookie);
+  } else {
+    // The account is made, and saying anything else would be untrue.
+    base::log_warning("device_not_noted", {{"account", person.account.id.text()},
+                                           {"detail", cookie.error().detail},
+                                           {"request_id", draft.request.request_id}});
+  }
+  return person;
 }
 
 }  // namespace countersign::accounts

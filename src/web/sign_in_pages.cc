@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "sessions/form_token.h"
 #include "web/answers.h"
 #include "web/refusal.h"
@@ -216,11 +217,20 @@ net::Awaitable<net::Response> SignInPages::sign_up(Call& call) const {
   Result<accounts::SignUpDraft> draft = site_.sign_up.admit(std::move(typed));
   if (!draft) co_return refuse_sign_up(call, draft.code());
 
-  auto begin = begin_session(call);
+  auto begin = [sign_in = begin_session(call), id = std::string(call.request.id)](
+                   accounts::Authenticated person) -> Result<Begun> {
+    Result<Begun> begun = sign_in(std::move(person));
+    if (begun) return begun;
+    // The account is made all the same: whoever made it can sign in when the store works again.
+    base::log_warning("signed_up_without_session",
+                      {{"request_id", id}, {"detail", begun.error().detail}});
+    return Begun{};
+  };
   const Result<Begun> begun = co_await run_steps<Begun>(site_, call.shard, site_.sign_up,
                                                         *std::move(draft), std::move(begin));
   co_await wait_for_floor(site_, call.shard, site_.sign_up_floor, call.began);
   if (!begun) co_return refuse_sign_up(call, begun.code());
+  if (begun->session_cookie.empty()) co_return see_other("/users/sign_in");
   co_return welcome(*begun);
 }
 

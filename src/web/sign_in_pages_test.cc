@@ -47,6 +47,17 @@ TEST_F(SignInPagesTest, SignsUpAndIn) {
   EXPECT_EQ(get("/").status, 200);
 }
 
+TEST_F(SignInPagesTest, AnAccountThatWasMadeIsNotDeniedWhenItsSessionCannotBe) {
+  hooked.create_session_fails = ErrorCode::kStoreFull;
+  const net::Response made = post("/users/sign_up", kForm);
+  EXPECT_EQ(made.status, 303);
+  EXPECT_EQ(header_of(made, "Location"), "/users/sign_in");
+  EXPECT_EQ(jar.get("__Host-cs_session"), "");
+  EXPECT_EQ(post("/users/sign_in", kForm).status, 503);
+  hooked.create_session_fails.reset();
+  EXPECT_EQ(post("/users/sign_in", kForm).status, 303);
+}
+
 TEST_F(SignInPagesTest, TakesJsonOnTheSameAddresses) {
   RequestBuilder up("POST", "/users/sign_up");
   up.same_origin().json(R"({"username":"bob","password":"a long and quiet afternoon"})");

@@ -18,6 +18,8 @@ class HookedStore final : public storage::Store,
   /// Called once, after the next read of its kind, before its caller sees what was read.
   std::function<void()> after_watermark;
   std::function<void()> after_find_by_handle;
+  /// While set, create_session() answers this and creates nothing.
+  std::optional<ErrorCode> create_session_fails;
   /// While set, end_session() answers this and ends nothing.
   std::optional<ErrorCode> end_session_fails;
 
@@ -44,6 +46,7 @@ class HookedStore final : public storage::Store,
 
   Result<std::vector<Handle>> create_session(const storage::SignInSession& session,
                                              std::size_t max_sessions) override {
+    if (create_session_fails) return fail(*create_session_fails, "as the test wants");
     return inner_.sessions().create_session(session, max_sessions);
   }
   Result<std::optional<storage::SessionView>> find_session(std::string_view id_hash) override {

@@ -104,7 +104,7 @@ void GroupWriter::process(std::vector<Task>& tasks) {
       batch.push_back(&task);
     }
   }
-  if (batch.empty()) return;
+  if (batch.empty()) return note_fullness(tasks);
   if (attempt(batch) == Attempt::kRolledBack && batch.size() > 1) {
     // One of them broke it for all: each alone, so that only that one fails.
     for (Task* task : batch) {
@@ -114,6 +114,22 @@ void GroupWriter::process(std::vector<Task>& tasks) {
   for (Task* task : batch) {
     const bool refused = !task->outcome.ok() && task->outcome.code() == ErrorCode::kStoreFull;
     if (refused && task->kind == WriteKind::kRelief && !dead_) repeat_with_reserve(*task);
+  }
+  note_fullness(tasks);
+}
+
+/// Says once that the disk is full, and once that it no longer is.
+void GroupWriter::note_fullness(const std::vector<Task>& tasks) {
+  for (const Task& task : tasks) {
+    if (task.kind != WriteKind::kGrow) continue;
+    const bool refused = !task.outcome.ok() && task.outcome.code() == ErrorCode::kStoreFull;
+    if (refused == full_ || (!refused && !task.outcome.ok())) continue;
+    full_ = refused;
+    if (full_) {
+      base::log_warning("store_full", {{"action", "new things are refused, deletions go on"}});
+    } else {
+      base::log_info("store_has_room", {{"action", "new things are kept again"}});
+    }
   }
 }
 

@@ -78,6 +78,7 @@ class GroupWriter {
 
   void run();
   void process(std::vector<Task>& tasks);
+  void note_fullness(const std::vector<Task>& tasks);
   /// What became of a transaction. Unless it was committed, every outcome is a failure.
   enum class Attempt { kCommitted, kRolledBack, kNotBegun };
   Attempt attempt(const Batch& batch);
@@ -94,6 +95,7 @@ class GroupWriter {
   int wal_pages_ = 0;      ///< in the log after the last commit
   int pages_allowed_ = 0;  ///< in the log before the next checkpoint
   int pages_quarter_ = 0;  ///< a quarter of max_wal_bytes
+  bool full_ = false;      ///< the last write that keeps something was refused for want of room
   std::atomic<bool> dead_ = false;
   std::atomic<std::uint64_t> commits_ = 0;
 
