@@ -5,6 +5,7 @@
 
 // The linker sends our calls of mmap and munmap, and those of the static libsodium, to __wrap_…,
 // and __real_… to the system's (ld(1), --wrap). Libraries that are loaded keep the system's.
+// NOLINTBEGIN(*-reserved-identifier,cert-dcl*,readability-identifier-naming): the linker's names.
 extern "C" {
 void* __real_mmap(void* address, std::size_t size, int protection, int flags, int file,
                   off_t offset);
@@ -13,6 +14,7 @@ void* __wrap_mmap(void* address, std::size_t size, int protection, int flags, in
                   off_t offset);
 int __wrap_munmap(void* address, std::size_t size);
 }
+// NOLINTEND(*-reserved-identifier,cert-dcl*,readability-identifier-naming)
 
 namespace countersign::accounts {
 namespace {
