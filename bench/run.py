@@ -192,15 +192,20 @@ http {{
 
 
 def bench_tickets():
-    done = subprocess.run([BIN / "ticket_bench"], capture_output=True, text=True, check=True)
-    for line in done.stdout.splitlines():
-        say(f"<!-- {line} -->")
-    ratios = {name: float(value) for name, value in
-              re.findall(r"^(mint|verify)\b.*?ratio (\d+\.\d+)", done.stdout, re.M)}
+    ratios, times = {"mint": [], "verify": []}, {"mint": [], "verify": []}
+    for _ in range(3 if QUICK else 15):
+        done = subprocess.run([BIN / "ticket_bench"], capture_output=True, text=True, check=True)
+        for name, ratio, nanoseconds in re.findall(r"^(mint|verify) ratio (\S+) .*? (\d+) ns$", done.stdout, re.M):
+            ratios[name].append(float(ratio))
+            times[name].append(int(nanoseconds))
+        # A run takes a second, and a busy neighbour halves all but SHA-256 for longer than that.
+        time.sleep(3)
     for name, first, goal in (("mint", 0.50, 0.60), ("verify", 0.35, 0.45)):
-        ratio = ratios[name]
-        row(f"{name} a user ticket, one core", "", "SHA-256 block rate, 4 blocks a ticket",
-            f"{ratio:.2f}", f"{first:.2f}", f"{goal:.2f}", ratio >= first)
+        ratio = statistics.median(ratios[name])
+        row(f"{name} a user ticket, one core", f"{statistics.median(times[name])} ns",
+            "SHA-256 block rate, 4 blocks a ticket",
+            f"{ratio:.2f} ({min(ratios[name]):.2f} to {max(ratios[name]):.2f})", f"{first:.2f}", f"{goal:.2f}",
+            ratio >= first)
 
 
 def bench_http():
