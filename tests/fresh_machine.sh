@@ -74,6 +74,7 @@ mirror() {
 
 make_root() { # make_root FOLDER
   local file
+  chmod 755 "$1"  # a root directory that only root may enter is nobody's machine
   debootstrap --variant=minbase "$release" "$1" "$(mirror)" >"$1.log" 2>&1 ||
     { tail -n 20 "$1.log" >&2; fail "debootstrap"; }
   rm -f "$1/etc/apt/sources.list"
