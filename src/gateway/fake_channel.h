@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,14 +18,22 @@
 
 namespace countersign::gateway {
 
-/// Runs its tasks when told to, in order of posting.
+/// Runs its tasks when told to, in order of posting. Real workers may post while it runs.
 class FakeShard final : public base::Executor {
  public:
-  void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
-  bool idle() const { return tasks_.empty(); }
+  void post(std::function<void()> task) override {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  bool idle() const {
+    const std::lock_guard lock(mutex_);
+    return tasks_.empty();
+  }
   void run_one() {
-    auto task = std::move(tasks_.front());
+    std::unique_lock lock(mutex_);
+    const auto task = std::move(tasks_.front());
     tasks_.pop_front();
+    lock.unlock();
     task();
   }
   void run() {
@@ -32,6 +41,7 @@ class FakeShard final : public base::Executor {
   }
 
  private:
+  mutable std::mutex mutex_;
   std::deque<std::function<void()>> tasks_;
 };
 
