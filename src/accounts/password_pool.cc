@@ -5,21 +5,17 @@
 #include <utility>
 
 #include <pthread.h>
-#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "accounts/hash_memory.h"
 
 namespace countersign::accounts {
 namespace {
 
-/// Hashing takes all the CPU it gets; the shards need little and need it now. SCHED_IDLE (sched(7))
-/// lets them interrupt it at once, where a niceness leaves it up to a slice of some milliseconds.
-/// It counts among the threads of our own control group or session: other programs have their
-/// share beside us as ever. If it is refused, hashing is merely less kind.
-void yield_to_shards() {
-  const sched_param none{};
-  static_cast<void>(sched_setscheduler(0, SCHED_IDLE, &none));
-}
+/// Hashing takes all the CPU it gets. It yields to the shards, which need little and need it now.
+/// Not SCHED_IDLE: beside a busy program of the same session a sign-in then takes seconds.
+constexpr int kNiceness = 10;
 
 /// How long a thread without work keeps its memory.
 constexpr std::chrono::seconds kKeepMemory{10};
@@ -134,7 +130,9 @@ std::size_t PasswordPool::taken() const {
 }
 
 void PasswordPool::run() {
-  yield_to_shards();
+  // On Linux the "process" of this call is one thread. If it is refused, hashing is merely less
+  // kind.
+  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness));
   HashMemory memory;
   for (;;) {
     std::optional<Task> task;
