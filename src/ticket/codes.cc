@@ -29,6 +29,11 @@ Row row(ErrorCode code) noexcept {
     case ErrorCode::kTooManyRequests: return {"too_many_requests", "Too many requests; wait and try again.", 429, true, ErrorCode::kTooManyRequests};
     case ErrorCode::kUnrecoverablePosition: return {"unrecoverable_position", "The position cannot be recovered.", 410, false, ErrorCode::kUnrecoverablePosition};
     case ErrorCode::kOverloaded: return {"overloaded", "The server is busy or has no room; wait and try again.", 503, true, ErrorCode::kOverloaded};
+    case ErrorCode::kIdempotencyConflict: return {"idempotency_conflict", "The message id was used for another message.", 409, false, ErrorCode::kIdempotencyConflict};
+    case ErrorCode::kMessageTooLarge: return {"message_too_large", "The message is too large.", 413, false, ErrorCode::kMessageTooLarge};
+    case ErrorCode::kRecipientLimit: return {"recipient_limit", "The recipient's inbox takes no more messages at the moment.", 403, false, ErrorCode::kRecipientLimit};
+    case ErrorCode::kMessageExpired: return {"message_expired", "The message has expired.", 410, false, ErrorCode::kMessageExpired};
+    case ErrorCode::kBlocked: return {"blocked", "The recipient does not accept messages from you.", 403, false, ErrorCode::kBlocked};
     case ErrorCode::kCredentials: return {"credentials", "The name or the password is not right.", 401, false, ErrorCode::kCredentials};
     case ErrorCode::kNotSignedIn: return {"not_signed_in", "Nobody is signed in.", 401, false, ErrorCode::kNotSignedIn};
     case ErrorCode::kCrossSite: return {"cross_site", "The request came from another site.", 403, false, ErrorCode::kCrossSite};
@@ -72,6 +77,7 @@ Row row(ErrorCode code) noexcept {
     case ErrorCode::kStoreFull: return {"store_full", "The store has no room.", 503, true, ErrorCode::kStoreFull};
     case ErrorCode::kAlreadyExists: return {"already_exists", "It exists already.", 409, false, ErrorCode::kAlreadyExists};
     case ErrorCode::kSchemaMismatch: return {"schema_mismatch", "The store's schema is newer than this program.", 500, false, ErrorCode::kSchemaMismatch};
+    case ErrorCode::kBusFailed: return {"bus_failed", "The bus does not answer.", 503, true, ErrorCode::kBusFailed};
     case ErrorCode::kTooLarge: return {"too_large", "longer than 8192 bytes", 401, false, ErrorCode::kUnauthorized};
     case ErrorCode::kBadLayout: return {"bad_layout", "not of the form data:signature (or header.claims.signature)", 401, false, ErrorCode::kUnauthorized};
     case ErrorCode::kBadBase64: return {"bad_base64", "a part is not canonical base64", 401, false, ErrorCode::kUnauthorized};
