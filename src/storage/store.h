@@ -15,12 +15,14 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "countersign/result.h"
 
+#include "storage/message_store.h"
 #include "storage/records.h"
 
 namespace countersign::storage {
@@ -235,6 +237,7 @@ class Store {
   virtual RevocationStore& revocations() = 0;
   virtual MetaStore& meta() = 0;
   virtual ApplicationStore& applications() = 0;
+  virtual MessageStore& messages() { throw std::logic_error("this store keeps no messages"); }
 
   /// A cheap read that fails when the store cannot serve. For /readyz.
   virtual Result<void> ping() = 0;
