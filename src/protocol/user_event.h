@@ -1,0 +1,69 @@
+// User events: what nodes tell each other over the bus about one user, and what of it each of their
+// connections gets to see.
+//
+// A subject is a hash and may be wrong only by malice, but a payload that is not for this user must
+// never be shown: every event carries the full user, and the receiver compares. A decoder that
+// cannot read an event (of a newer node, say) treats it as a sign that something happened: read the
+// store.
+// Thread-safety: value types and pure functions. Source: ARCHITECTURE.md, "The way of a message".
+#ifndef COUNTERSIGN_PROTOCOL_USER_EVENT_H_
+#define COUNTERSIGN_PROTOCOL_USER_EVENT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "countersign/identity.h"
+#include "countersign/result.h"
+
+#include "base/clock.h"
+
+namespace countersign::protocol {
+
+/// An entry of the user's inbox has been committed.
+struct EntryEvent {
+  std::int64_t offset = 0;
+  std::string chain;   ///< after it, 8 raw bytes
+  std::string device;  ///< that sent it, if the user did; it gets the stub
+  std::string entry;   ///< the entry as it goes on the wire: a JSON object
+  std::string stub;    ///< what `device` gets instead; empty: the same
+  friend bool operator==(const EntryEvent&, const EntryEvent&) = default;
+};
+/// A push that may be lost: receipts, typing. The newest of a key replaces those before it.
+struct LooseEvent {
+  enum class Kind : std::uint8_t { kReceipt, kTyping };
+  Kind kind = Kind::kReceipt;
+  std::string key;   ///< of what it replaces: conversation and member
+  std::string push;  ///< the whole push, as it goes on the wire
+  friend bool operator==(const LooseEvent&, const LooseEvent&) = default;
+};
+/// How many devices of the user a node holds, and how many of those are away.
+struct PresenceEvent {
+  std::string node;
+  std::uint64_t version = 0;  ///< of the node's word about this user: higher is newer
+  std::uint32_t devices = 0;
+  std::uint32_t away = 0;
+  base::SystemTime last_seen;
+  friend bool operator==(const PresenceEvent&, const PresenceEvent&) = default;
+};
+/// Somebody wants to know: nodes that hold the user answer with a PresenceEvent.
+struct PresenceQuery {
+  friend bool operator==(const PresenceQuery&, const PresenceQuery&) = default;
+};
+
+struct UserEvent {
+  std::string application;
+  Identity user;
+  std::variant<EntryEvent, LooseEvent, PresenceEvent, PresenceQuery> what;
+  friend bool operator==(const UserEvent&, const UserEvent&) = default;
+};
+
+std::string encode_user_event(const UserEvent& event);
+/// kBadRequest if it cannot be read.
+Result<UserEvent> decode_user_event(std::string_view payload);
+
+}  // namespace countersign::protocol
+
+#endif  // COUNTERSIGN_PROTOCOL_USER_EVENT_H_
