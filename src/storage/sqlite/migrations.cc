@@ -2,11 +2,10 @@
 
 #include <array>
 #include <iterator>
-#include <map>
+#include <type_traits>
 
 #include <unistd.h>
 
-#include "base/encoding.h"
 #include "storage/sqlite/connection.h"
 
 namespace countersign::storage {
@@ -29,14 +28,6 @@ constexpr const char* kCreateTable =
     "number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,"
     "applied INTEGER NOT NULL) STRICT";
 
-struct Applied {
-  std::string name;
-  std::string sha256;
-  base::SystemTime time;
-};
-
-std::string checksum(std::string_view sql) { return base::hex_encode(base::sha256(sql)); }
-
 Result<bool> table_exists(Connection& connection) {
   Result<Statement> statement = connection.prepare(
       "SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations') FROM sqlite_schema "
@@ -49,8 +40,8 @@ Result<bool> table_exists(Connection& connection) {
 }
 
 /// What the store says has been applied, checked against what this program knows.
-Result<std::map<int, Applied>> read_applied(Connection& connection) {
-  std::map<int, Applied> applied;
+Result<AppliedMigrations> read_applied(Connection& connection) {
+  AppliedMigrations applied;
   Result<bool> exists = table_exists(connection);
   if (!exists) return exists.failure();
   if (!*exists) return applied;
@@ -62,68 +53,62 @@ Result<std::map<int, Applied>> read_applied(Connection& connection) {
     if (!row) return row.failure();
     if (!*row) break;
     applied[static_cast<int>(statement->integer(0))] =
-        Applied{statement->bytes(1), statement->bytes(2), statement->time(3)};
+        AppliedMigration{statement->bytes(1), statement->bytes(2), statement->time(3)};
   }
-  for (const auto& [number, step] : applied) {
-    if (number < 1 || number > static_cast<int>(kNames.size())) {
-      return fail(ErrorCode::kSchemaMismatch,
-                  "the store has step " + step.name + ", which this program does not know");
-    }
-    const std::string_view name = kNames[static_cast<std::size_t>(number - 1)];
-    if (checksum(sqlite_migrations::embedded_file(name)) != step.sha256) {
-      return fail(ErrorCode::kSchemaMismatch,
-                  step.name + " is not the step that was applied to the store");
-    }
+  if (Result<void> checked = check_applied(applied, embedded_sqlite_migrations()); !checked) {
+    return checked.failure();
   }
   return applied;
 }
 
-std::vector<MigrationStep> describe(const std::map<int, Applied>& applied) {
-  std::vector<MigrationStep> steps;
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    MigrationStep step;
-    step.number = static_cast<int>(i + 1);
-    step.name = kNames[i];
-    if (const auto known = applied.find(step.number); known != applied.end()) {
-      step.state = MigrationStep::State::kApplied;
-      step.applied = known->second.time;
-    }
-    steps.push_back(std::move(step));
+/// Runs `work`, which answers a Result, in one transaction that holds the write lock from the
+/// start.
+template <class Work>
+auto in_transaction(Connection& connection, const char* end, Work&& work)
+    -> std::invoke_result_t<Work&> {
+  if (Result<void> begun = connection.execute("BEGIN IMMEDIATE"); !begun) return begun.failure();
+  auto outcome = work();
+  if (outcome.ok()) {
+    if (Result<void> ended = connection.execute(end); !ended) outcome = ended.failure();
   }
-  return steps;
+  if (!outcome && !connection.autocommit()) static_cast<void>(connection.execute("ROLLBACK"));
+  return outcome;
 }
 
-/// Applies one step unless somebody else just did: one transaction.
-Result<void> apply(Connection& connection, MigrationStep& step, base::SystemTime now) {
-  if (Result<void> begun = connection.execute("BEGIN IMMEDIATE"); !begun) return begun.failure();
-  const auto work = [&]() -> Result<bool> {
-    Result<std::map<int, Applied>> applied = read_applied(connection);
-    if (!applied) return applied.failure();
-    if (const auto known = applied->find(step.number); known != applied->end()) {
-      step.applied = known->second.time;
-      return false;
-    }
+/// Runs the step and notes it, inside a transaction.
+Result<void> run_step(Connection& connection, const MigrationStep& step, base::SystemTime now) {
+  const auto work = [&]() -> Result<void> {
     if (Result<void> made = connection.execute(kCreateTable); !made) return made.failure();
     const std::string sql(sqlite_migrations::embedded_file(step.name));
     if (Result<void> ran = connection.execute(sql); !ran) return ran.failure();
     Result<std::int64_t> noted = connection.run(
         "INSERT INTO schema_migrations (number, name, sha256, applied) VALUES (?, ?, ?, ?)",
-        step.number, step.name, checksum(sql), now);
+        step.number, step.name, migration_checksum(sql), now);
     if (!noted) return noted.failure();
+    return {};
+  };
+  if (Result<void> done = work(); !done) {
+    return fail(done.code(), step.name + ": " + done.error().detail);
+  }
+  return {};
+}
+
+/// Applies one step unless somebody else just did: one transaction.
+Result<void> apply(Connection& connection, MigrationStep& step, base::SystemTime now) {
+  const auto work = [&]() -> Result<bool> {
+    Result<AppliedMigrations> applied = read_applied(connection);
+    if (!applied) return applied.failure();
+    if (const auto known = applied->find(step.number); known != applied->end()) {
+      step.applied = known->second.time;
+      return false;
+    }
+    if (Result<void> ran = run_step(connection, step, now); !ran) return ran.failure();
     step.applied = now;
     return true;
   };
-  Result<bool> outcome = work();
-  if (outcome.ok()) {
-    if (Result<void> committed = connection.execute("COMMIT"); !committed) {
-      outcome = committed.failure();
-    }
-  }
-  if (!outcome) {
-    if (!connection.autocommit()) static_cast<void>(connection.execute("ROLLBACK"));
-    return fail(outcome.code(), step.name + ": " + outcome.error().detail);
-  }
-  step.state = *outcome ? MigrationStep::State::kAppliedNow : MigrationStep::State::kApplied;
+  Result<bool> applied_now = in_transaction(connection, "COMMIT", work);
+  if (!applied_now) return applied_now.failure();
+  step.state = *applied_now ? MigrationStep::State::kAppliedNow : MigrationStep::State::kApplied;
   return {};
 }
 
@@ -143,34 +128,60 @@ tl::unexpected<Error> name_file(const SqliteOptions& options, const Error& error
   return fail(error.code, options.path + ": " + error.detail);
 }
 
+base::SystemTime now_of(const SqliteOptions& options) {
+  return options.clock != nullptr ? options.clock->now() : base::SystemClock().now();
+}
+
 }  // namespace
 
 Result<std::vector<MigrationStep>> migrate_sqlite(const SqliteOptions& options) {
   Result<std::unique_ptr<Connection>> connection = connect(options, true);
   if (!connection) return connection.failure();
-  Result<std::map<int, Applied>> applied = read_applied(**connection);
+  Result<AppliedMigrations> applied = read_applied(**connection);
   if (!applied) return name_file(options, applied.error());
 
   if (Result<void> enabled = (*connection)->enable_wal(); !enabled) return enabled.failure();
 
-  const base::SystemClock machine_clock;
-  const base::Clock& clock = options.clock != nullptr ? *options.clock : machine_clock;
-  std::vector<MigrationStep> steps = describe(*applied);
+  const base::SystemTime now = now_of(options);
+  std::vector<MigrationStep> steps = describe_migrations(embedded_sqlite_migrations(), *applied);
   for (MigrationStep& step : steps) {
     if (step.state == MigrationStep::State::kApplied) continue;
-    Result<void> done = apply(**connection, step, clock.now());
+    Result<void> done = apply(**connection, step, now);
     if (!done) return name_file(options, done.error());
   }
   return steps;
 }
 
 Result<std::vector<MigrationStep>> list_sqlite_migrations(const SqliteOptions& options) {
-  if (::access(options.path.c_str(), F_OK) != 0) return describe({});
+  if (::access(options.path.c_str(), F_OK) != 0) {
+    return describe_migrations(embedded_sqlite_migrations(), {});
+  }
   Result<std::unique_ptr<Connection>> connection = connect(options, false);
   if (!connection) return connection.failure();
-  Result<std::map<int, Applied>> applied = read_applied(**connection);
+  Result<AppliedMigrations> applied = read_applied(**connection);
   if (!applied) return name_file(options, applied.error());
-  return describe(*applied);
+  return describe_migrations(embedded_sqlite_migrations(), *applied);
+}
+
+Result<std::vector<MigrationStep>> try_sqlite_migrations(const SqliteOptions& options) {
+  if (::access(options.path.c_str(), F_OK) != 0) return list_sqlite_migrations(options);
+  Result<std::unique_ptr<Connection>> connection = connect(options, false);
+  if (!connection) return connection.failure();
+  const base::SystemTime now = now_of(options);
+  const auto work = [&]() -> Result<std::vector<MigrationStep>> {
+    Result<AppliedMigrations> applied = read_applied(**connection);
+    if (!applied) return applied.failure();
+    std::vector<MigrationStep> steps = describe_migrations(embedded_sqlite_migrations(), *applied);
+    for (MigrationStep& step : steps) {
+      if (step.state == MigrationStep::State::kApplied) continue;
+      if (Result<void> ran = run_step(**connection, step, now); !ran) return ran.failure();
+      step.state = MigrationStep::State::kTried;
+    }
+    return steps;
+  };
+  Result<std::vector<MigrationStep>> steps = in_transaction(**connection, "ROLLBACK", work);
+  if (!steps) return name_file(options, steps.error());
+  return steps;
 }
 
 std::vector<EmbeddedMigration> embedded_sqlite_migrations() {

@@ -7,29 +7,14 @@
 #ifndef COUNTERSIGN_STORAGE_SQLITE_MIGRATIONS_H_
 #define COUNTERSIGN_STORAGE_SQLITE_MIGRATIONS_H_
 
-#include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "countersign/result.h"
 
+#include "storage/migrations.h"
 #include "storage/sqlite/sqlite_store.h"
 
 namespace countersign::storage {
-
-/// One step, as `countersign migrate` reports it.
-struct MigrationStep {
-  enum class State {
-    kApplied,     ///< by an earlier run
-    kAppliedNow,  ///< by this call
-    kPending,
-  };
-  int number = 0;
-  std::string name;  ///< the file's: `0001_accounts.sql`
-  State state = State::kPending;
-  std::optional<base::SystemTime> applied;
-};
 
 /// Applies what is missing, making the file if there is none. Uses `path`, `vfs` and `clock` of the
 /// options.
@@ -42,12 +27,12 @@ Result<std::vector<MigrationStep>> migrate_sqlite(const SqliteOptions& options);
 /// @return as migrate_sqlite().
 Result<std::vector<MigrationStep>> list_sqlite_migrations(const SqliteOptions& options);
 
-/// A step as it is embedded.
-struct EmbeddedMigration {
-  std::string_view name;
-  std::string_view sql;
-};
-/// All of them in order. For tests.
+/// Applies what is missing and undoes it again: shows that migrating would succeed. Of a file that
+/// does not exist all are pending, and none is made.
+/// @return as migrate_sqlite().
+Result<std::vector<MigrationStep>> try_sqlite_migrations(const SqliteOptions& options);
+
+/// All embedded steps in order. For tests.
 std::vector<EmbeddedMigration> embedded_sqlite_migrations();
 
 }  // namespace countersign::storage

@@ -75,6 +75,18 @@ TEST(SqliteMigrations, AreAppliedOnceAndRemembered) {
   }
 }
 
+TEST(SqliteMigrations, ATrialRunsThePendingStepsAndLeavesNoTrace) {
+  const TestDirectory directory;
+  const SqliteOptions options = directory.options();
+  EXPECT_EQ(count(try_sqlite_migrations(options).value(), State::kPending), kSteps);
+  EXPECT_FALSE(std::filesystem::exists(options.path));
+  execute(options.path, "VACUUM");  // makes the file
+  EXPECT_EQ(count(try_sqlite_migrations(options).value(), State::kTried), kSteps);
+  EXPECT_EQ(count(list_sqlite_migrations(options).value(), State::kPending), kSteps);
+  ASSERT_TRUE(succeeded(migrate_sqlite(options)));
+  EXPECT_EQ(count(try_sqlite_migrations(options).value(), State::kApplied), kSteps);
+}
+
 TEST(SqliteMigrations, AreAllPendingWhereThereIsNoFileAndListingMakesNone) {
   const TestDirectory directory;
   const SqliteOptions options = directory.options();
