@@ -116,8 +116,10 @@ void ConnectionMachine::obey(protocol::Command& command, Moment now, Actions& ou
     reply_error(command.id, ErrorCode::kInstanceExpired, out);
   } else if (std::holds_alternative<protocol::Terminate>(command.verb)) {
     obey_terminate(command.id, now, out);
-  } else {
+  } else if (std::holds_alternative<protocol::Ping>(command.verb)) {
     out.push_back(SendFrame{protocol::encode_ping_reply(command.id)});
+  } else {
+    reply_error(command.id, ErrorCode::kNotAvailable, out);
   }
 }
 
