@@ -4,7 +4,7 @@
 // object is a command `{"id":n,"<verb>":{...}}`. What has an id but cannot be obeyed becomes
 // Refused and wants an error reply; what has none is garbage and costs the client its connection.
 // Thread-safety: value types; a FrameReader belongs to one thread.
-// Source: docs/reference/protocol.md, "Frames" and "Commands"; RFC 8259.
+// Source: docs/reference/protocol.md and docs/reference/messages.md; RFC 8259.
 #ifndef COUNTERSIGN_PROTOCOL_COMMAND_H_
 #define COUNTERSIGN_PROTOCOL_COMMAND_H_
 
@@ -16,6 +16,8 @@
 #include <variant>
 
 #include "countersign/result.h"
+
+#include "protocol/messaging_commands.h"
 
 namespace countersign::protocol {
 
@@ -41,6 +43,8 @@ struct Connect {
   std::string secret;  ///< base64, as the gateway handed it out
   std::string device;  ///< empty: the gateway makes one up
   ClientInfo client;
+  bool messaging = false;  ///< it wants its inbox: `caps` names `messaging`
+  std::optional<ClientPosition> resume = std::nullopt;
   friend bool operator==(const Connect&, const Connect&) = default;
 };
 
@@ -60,7 +64,9 @@ struct Terminate {
   friend bool operator==(const Terminate&, const Terminate&) = default;
 };
 
-/// A command that cannot be obeyed: kUnknownVerb or kBadRequest.
+/// A command that cannot be obeyed: kUnknownVerb, kBadRequest (it does not follow the rules),
+/// kMessageTooLarge (a text, or all of them, has too many bytes) or kLimitExceeded (a list has too
+/// many members).
 struct Refused {
   ErrorCode code = ErrorCode::kBadRequest;
   friend bool operator==(const Refused&, const Refused&) = default;
@@ -68,7 +74,10 @@ struct Refused {
 
 struct Command {
   std::uint32_t id = 0;  ///< 1 or more
-  std::variant<Ping, Connect, Refresh, Terminate, Refused> verb;
+  std::variant<Ping, Connect, Refresh, Terminate, Refused, Send, Ack, Sync, Read, Typing, History,
+               ListConversations, FindConversation, ListMembers, ChangeGroup, Block, ListBlocked,
+               WatchPresence, SetPresence>
+      verb;
   friend bool operator==(const Command&, const Command&) = default;
 };
 

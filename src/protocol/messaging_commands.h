@@ -20,14 +20,28 @@ inline constexpr std::size_t kMaxRecipients = 10;
 inline constexpr std::size_t kMaxTextBytes = 32 * 1024;
 inline constexpr std::size_t kMaxBodyBytes = 48 * 1024;
 inline constexpr std::size_t kMaxHeaders = 32;
+inline constexpr std::size_t kMaxHeaderNameCharacters = 64;
 inline constexpr std::size_t kMaxHeaderValueBytes = 1024;
 inline constexpr std::size_t kMaxHeadersBytes = 4 * 1024;
 inline constexpr std::size_t kMaxAttachments = 10;
+inline constexpr std::size_t kMaxUrlBytes = 2048;
+inline constexpr std::size_t kMaxAttachmentNameBytes = 256;
+inline constexpr std::size_t kMaxAttachmentTypeBytes = 128;
 inline constexpr std::size_t kMaxPage = 100;
-inline constexpr std::size_t kMaxGroupUsers = 1'000;  ///< of one `group` command
-inline constexpr std::size_t kMaxGroupNameBytes = 512;
+inline constexpr std::size_t kMaxPageMarkBytes = 256;  ///< of `after` in `conversations`
+inline constexpr std::size_t kMaxGroupUsers = 1'000;   ///< of one `group` command
+inline constexpr std::size_t kMaxGroupNameCharacters = 128;
+inline constexpr std::size_t kMaxGroupNameBytes = 512;  ///< 128 characters have no more
 inline constexpr std::size_t kMaxWatched = 500;
 inline constexpr std::chrono::seconds kMaxExpiry{2'592'000};
+inline constexpr std::size_t kChainBytes = 8;
+/// Whole numbers end here: above 2^53 JavaScript cannot tell neighbours apart.
+inline constexpr std::int64_t kMaxInteger = (std::int64_t{1} << 53) - 1;
+
+/// The order of lists of users: by type, then by the bytes of the endpoint.
+inline bool ordered_before(const Identity& a, const Identity& b) {
+  return a.type != b.type ? a.type < b.type : a.endpoint < b.endpoint;
+}
 
 /// Where a client says it stands.
 struct ClientPosition {
@@ -48,7 +62,8 @@ struct Send {
   std::string msg_id;
   ConversationName to;
   /// `"text":"…","headers":{…},"attachments":[…]`: what was given, checked and written anew, in
-  /// this order, so that equal messages have equal bodies.
+  /// this order, headers by name, what is empty left out, so that equal messages have equal bodies.
+  /// At most kMaxBodyBytes.
   std::string body;
   std::optional<std::chrono::seconds> expires_in;
   friend bool operator==(const Send&, const Send&) = default;
@@ -111,8 +126,8 @@ struct ListBlocked {
   friend bool operator==(const ListBlocked&, const ListBlocked&) = default;
 };
 struct WatchPresence {
-  std::vector<Identity> users;
-  bool watch = true;  ///< false: `presence.unwatch`
+  std::vector<Identity> users;  ///< sorted and unique
+  bool watch = true;            ///< false: `presence.unwatch`
   friend bool operator==(const WatchPresence&, const WatchPresence&) = default;
 };
 struct SetPresence {

@@ -1,4 +1,6 @@
-// Server messages: the replies and pushes of `countersign.v1.json`, as flat JSON text.
+// Server messages: the replies and pushes of `countersign.v1.json` that every connection knows, as
+// flat JSON text. Those of inboxes and conversations are beside it, in inbox_messages.h and
+// conversation_messages.h.
 // Thread-safety: pure functions.
 // Source: docs/reference/protocol.md.
 #ifndef COUNTERSIGN_PROTOCOL_SERVER_MESSAGES_H_
@@ -8,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +18,7 @@
 #include "countersign/identity.h"
 
 #include "base/clock.h"
+#include "protocol/inbox_messages.h"
 
 namespace countersign::protocol {
 
@@ -44,23 +48,27 @@ struct ConnectReply {
   Limits limits;
   std::string_view instance;  ///< empty: leave both out
   std::string_view secret;
+  std::optional<InboxState> inbox = std::nullopt;  ///< for a client that asked for its inbox
 };
 
 std::string encode_connect_reply(std::uint32_t id, const ConnectReply& reply);
 std::string encode_refresh_reply(std::uint32_t id, base::SystemTime instance_expires_at);
 std::string encode_ping_reply(std::uint32_t id);
 std::string encode_terminate_reply(std::uint32_t id);
-/// `{"id":n,"error":{…}}` with the code that may leave the host, see gateway_code().
+/// `{"id":n,"error":{…}}` with the code that may leave the host, see gateway_code(). `users` are
+/// those because of whom a message was not accepted.
 std::string encode_error(std::uint32_t id, ErrorCode code,
-                         std::optional<std::chrono::milliseconds> retry_after = std::nullopt);
+                         std::optional<std::chrono::milliseconds> retry_after = std::nullopt,
+                         std::span<const Identity> users = {});
 
 /// The instance ends in `left`; a `refresh` is due.
 std::string encode_expiring(std::chrono::milliseconds left);
 /// The gateway is about to close with this code; a client that comes back waits `retry_after`.
 std::string encode_bye(CloseCode code, std::chrono::milliseconds retry_after);
 
-/// The code of 100 to 307 that a client hears for an inner code: ticket faults are 101 (expired:
-/// 109), a store without room is 113, and everything else that is not of the protocol is 100.
+/// The code of 100 to 399 that a client hears for an inner code: ticket faults are 101 (expired:
+/// 109), a store without room is 113, and everything else that is not of the protocol is 100. Those
+/// of messages (112, 210 to 214) pass as they are.
 ErrorCode gateway_code(ErrorCode code);
 
 }  // namespace countersign::protocol

@@ -25,7 +25,10 @@ namespace countersign::protocol {
 /// An entry of the user's inbox has been committed.
 struct EntryEvent {
   std::int64_t offset = 0;
-  std::string chain;   ///< after it, 8 raw bytes
+  std::string chain;  ///< after it, 8 raw bytes
+  /// The message's own id, 16 raw bytes (see storage::Position): with it the receiver proves that
+  /// the entry follows from what it has. Empty: not known; the receiver reads the store instead.
+  std::string id;
   std::string device;  ///< that sent it, if the user did; it gets the stub
   std::string entry;   ///< the entry as it goes on the wire: a JSON object
   std::string stub;    ///< what `device` gets instead; empty: the same
