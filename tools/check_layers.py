@@ -12,6 +12,7 @@ FLOORS = {
     "storage": 2, "bus": 2,
     "accounts": 3, "sessions": 3, "issuing": 3, "gateway": 3,
     "net": 4, "web": 4, "storage/sqlite": 4, "storage/conformance": 4,
+    "bus/local": 4, "bus/nats": 4, "bus/conformance": 4,
     "app": 5,
     "cli": 6,
 }
@@ -26,6 +27,7 @@ HIDDEN = {
     r"boost/beast": {"net"},
     r"boost/": {"net", "web", "app", "protocol", "cli"},
     r"sqlite3\.h": {"storage/sqlite"},
+    r"nats(/|\.h)": {"bus/nats"},
     r"spdlog/|prometheus/|fmt/": {"base"},
     r"toml\+\+/": {"config"},
     r"CLI/": {"cli"},
