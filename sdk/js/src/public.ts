@@ -6,6 +6,37 @@ export type { Broadcast, Environment, KeyValueStore, LockKeeper } from "./enviro
 export { clientCodes, CountersignError, describeCode } from "./errors.js";
 export type { Listener } from "./events.js";
 export type { LogEntry, LogLevel } from "./log.js";
+export type {
+  Attachment,
+  Conversation,
+  ConversationInfo,
+  ConversationInput,
+  FailedEvent,
+  GoneEvent,
+  GroupChange,
+  HistoryOptions,
+  HistoryPage,
+  Horizon,
+  ListOptions,
+  MembersPage,
+  Message,
+  MessageContent,
+  MessageEvents,
+  MessageListener,
+  Messages,
+  Page,
+  Presence,
+  ReceiptEvent,
+  RecoveredEvent,
+  ResetEvent,
+  Sending,
+  SentEvents,
+  SentMessage,
+  SentState,
+  TypingEvent,
+  UnsentEvent,
+  UserInput,
+} from "./message_types.js";
 export type { ClientOptions, Credentials } from "./options.js";
 export type { ProgressPromise } from "./promise.js";
 export { SinchClient } from "./sinch_client.js";
