@@ -1,0 +1,266 @@
+// Two gateway nodes, PostgreSQL and three NATS servers, each in a network namespace of its own; any
+// of the six is killed, paused or cut off. The clients live in a seventh namespace, which is why this
+// program starts itself again in there. Wants root.
+import { spawn, execFileSync } from "node:child_process";
+import crypto from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { temporaryFolder } from "../support/process.mjs";
+import { Network } from "./network.mjs";
+import { Program, countersignArguments } from "./programs.mjs";
+
+const insideVariable = "LEDGER_CLUSTER";
+const gateways = ["g1", "g2"];
+const buses = ["n1", "n2", "n3"];
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** In the outer program this never returns: it ends with the inner one. */
+export async function clusterRig() {
+  if (process.env[insideVariable] === undefined) await startInside();
+  return new ClusterRig(JSON.parse(process.env[insideVariable]));
+}
+
+async function startInside() {
+  const network = new Network();
+  const addresses = {};
+  for (const name of ["clients", "pg", ...gateways, ...buses]) addresses[name] = network.add(name);
+  const folder = temporaryFolder("ledger-cluster");
+  fs.chmodSync(folder, 0o755);
+  const cluster = new Cluster(network, addresses, folder);
+  await cluster.start();
+  const child = spawn(
+    "ip",
+    ["netns", "exec", network.namespace("clients"), process.execPath, ...process.argv.slice(1)],
+    {
+      stdio: ["inherit", "inherit", "inherit", "ipc"],
+      env: { ...process.env, [insideVariable]: JSON.stringify(cluster.facts) },
+    },
+  );
+  // The inner program speaks to clients, this one to processes and links.
+  child.on("message", async ({ id, call, args }) => {
+    try {
+      child.send({ id, result: await cluster[call](...args) });
+    } catch (error) {
+      child.send({ id, error: error.message });
+    }
+  });
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  await cluster.stop();
+  process.exit(code ?? 1);
+}
+
+/** The six processes and their network, as the outer program holds them. */
+class Cluster {
+  #programs = new Map();
+
+  constructor(network, addresses, folder) {
+    Object.assign(this, { network, addresses, folder });
+    this.application = { key: crypto.randomUUID(), secret: crypto.randomBytes(32).toString("base64") };
+  }
+
+  get facts() {
+    return { nodes: gateways.map((name) => ({ host: this.addresses[name], port: 8080 })), application: this.application };
+  }
+
+  async start() {
+    this.#makePostgres();
+    for (const name of buses) this.#makeBus(name);
+    await Promise.all([...this.#programs.values()].map((program) => program.start()));
+    fs.writeFileSync(path.join(this.folder, "app.secret"), this.application.secret, { mode: 0o600 });
+    fs.writeFileSync(path.join(this.folder, "master.key"), crypto.randomBytes(32).toString("base64"), { mode: 0o600 });
+    for (const name of gateways) {
+      this.#makeGateway(name);
+      await this.#programs.get(name).start();
+    }
+  }
+
+  #makePostgres() {
+    const bin = execFileSync("sh", ["-c", "ls -d /usr/lib/postgresql/*/bin | tail -1"]).toString().trim();
+    const data = path.join(this.folder, "pg");
+    const asPostgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"];
+    fs.mkdirSync(data, { mode: 0o700 });
+    execFileSync("chown", ["postgres:postgres", data]);
+    execFileSync(asPostgres[0], [...asPostgres.slice(1), `${bin}/initdb`, "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C"]);
+    fs.appendFileSync(path.join(data, "pg_hba.conf"), "host all all 10.77.0.0/24 trust\n");
+    const { pg } = this.addresses;
+    const args = [...asPostgres.slice(1), `${bin}/postgres`, "-D", data, "-c", `listen_addresses=${pg}`, "-c", `unix_socket_directories=${data}`, "-c", "max_connections=60"];
+    this.#add("pg", { command: asPostgres[0], args }, { ready: () => this.#postgresServes(bin) });
+  }
+
+  async #postgresServes(bin) {
+    for (;;) {
+      try {
+        this.#in("clients", `${bin}/pg_isready`, "-q", "-h", this.addresses.pg);
+        return;
+      } catch {
+        await pause(100);
+      }
+    }
+  }
+
+  #in(name, ...command) {
+    return execFileSync("ip", ["netns", "exec", this.network.namespace(name), ...command], { stdio: "pipe" });
+  }
+
+  #makeBus(name) {
+    const own = this.addresses[name];
+    const routes = buses.filter((other) => other !== name).map((other) => `nats://${this.addresses[other]}:6222`);
+    const file = path.join(this.folder, `${name}.conf`);
+    fs.writeFileSync(
+      file,
+      `server_name: ${name}\nlisten: "${own}:4222"\nhttp: "${own}:8222"\njetstream { store_dir: "${this.folder}/${name}" }\n` +
+        `cluster { name: ledger, listen: "${own}:6222", routes: ${JSON.stringify(routes)} }\n`,
+    );
+    this.#add(name, { command: "nats-server", args: ["-c", file] }, { ready: () => this.#busServes(own) });
+  }
+
+  async #busServes(address) {
+    for (;;) {
+      try {
+        this.#in("clients", "curl", "-fs", "-m", "1", `http://${address}:8222/varz`);
+        return;
+      } catch {
+        await pause(100);
+      }
+    }
+  }
+
+  #makeGateway(name) {
+    const folder = path.join(this.folder, name);
+    const settings = {
+      "storage.url": `postgresql://postgres@${this.addresses.pg}/postgres`,
+      "bus.url": buses.map((bus) => `nats://${this.addresses[bus]}:4222`).join(","),
+      "application.key": this.application.key,
+      "application.secret_file": path.join(this.folder, "app.secret"),
+      master_key_file: path.join(this.folder, "master.key"),
+    };
+    this.#add(name, countersignArguments({ folder, host: this.addresses[name], port: 8080, settings }));
+  }
+
+  #add(name, command, options = {}) {
+    const log = path.join(process.env.LEDGER_LOGS ?? this.folder, `${name}.log`);
+    this.#programs.set(name, new Program(name, command, { ...options, log, namespace: this.network.namespace(name) }));
+  }
+
+  async kill(name) {
+    await this.#programs.get(name).kill();
+  }
+
+  /** Starts it again, however long it takes: a database first looks at what it finds. */
+  async startAgain(name) {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#programs.get(name).ensure();
+      } catch (error) {
+        if (attempt >= 20) throw error;
+        await this.#programs.get(name).kill();
+        await pause(500);
+      }
+    }
+  }
+
+  pauseProcess(name) {
+    this.#programs.get(name).pause();
+  }
+
+  resumeProcess(name) {
+    this.#programs.get(name).resume();
+  }
+
+  cut(name) {
+    this.network.cut(name);
+  }
+
+  mend(name) {
+    this.network.mend(name);
+  }
+
+  separate(one, other) {
+    this.network.separate(one, other);
+  }
+
+  join(one, other) {
+    this.network.join(one, other);
+  }
+
+  async heal() {
+    this.network.mendAll();
+    for (const name of this.#programs.keys()) await this.startAgain(name);
+  }
+
+  async stop() {
+    for (const name of [...gateways, ...buses, "pg"]) await this.#programs.get(name).kill(name === "pg" ? "SIGQUIT" : "SIGTERM");
+  }
+}
+
+/** The rig as the inner program sees it: everything that is done to processes is asked of the outer one. */
+class ClusterRig {
+  #waiting = new Map();
+  #lastId = 0;
+
+  constructor({ nodes, application }) {
+    Object.assign(this, { nodes, application });
+    process.on("message", ({ id, result, error }) => {
+      const { resolve, reject } = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) resolve(result);
+      else reject(new Error(error));
+    });
+    const everybody = ["pg", ...gateways, ...buses];
+    this.faults = [
+      { name: "kill -9 of one of six", apply: async (random) => this.#killed(random.pick(everybody), random.between(0, 3000)) },
+      { name: "kill -9 of a gateway", apply: async (random) => this.#killed(random.pick(gateways), random.between(0, 2000)) },
+      { name: "kill -9 of PostgreSQL", apply: async (random) => this.#killed("pg", random.between(0, 2000)) },
+      { name: "pause of one of six", apply: async (random) => this.#paused(random.pick(everybody), random.between(500, 8000)) },
+      { name: "one of six cut off", apply: async (random) => this.#cut(random.pick(everybody), random.between(500, 8000)) },
+      {
+        name: "a gateway and PostgreSQL apart",
+        apply: async (random) => this.#apart(random.pick(gateways), "pg", random.between(500, 8000)),
+      },
+      {
+        name: "a gateway and a NATS server apart",
+        apply: async (random) => this.#apart(random.pick(gateways), random.pick(buses), random.between(500, 8000)),
+      },
+    ];
+  }
+
+  #ask(call, ...args) {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      process.send({ id, call, args });
+    });
+  }
+
+  async #killed(name, ms) {
+    await this.#ask("kill", name);
+    await pause(ms);
+    await this.#ask("startAgain", name);
+  }
+
+  async #paused(name, ms) {
+    await this.#ask("pauseProcess", name);
+    await pause(ms);
+    await this.#ask("resumeProcess", name);
+  }
+
+  async #cut(name, ms) {
+    await this.#ask("cut", name);
+    await pause(ms);
+    await this.#ask("mend", name);
+  }
+
+  async #apart(one, other, ms) {
+    await this.#ask("separate", one, other);
+    await pause(ms);
+    await this.#ask("join", one, other);
+  }
+
+  heal() {
+    return this.#ask("heal");
+  }
+
+  async stop() {
+    process.disconnect?.();
+  }
+}
