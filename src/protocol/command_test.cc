@@ -42,7 +42,7 @@ TEST(CommandDecoder, TakesTheEmptyObjectForAPong) {
 TEST(CommandDecoder, ReadsConnectWithATicket) {
   const Command command =
       command_of(R"({"id":1,"connect":{"userTicket":"a:b","device":"tab-1","caps":["im"],)"
-                 R"("client":{"name":"sdk","version":"0.1"},"resume":{"epoch":1},"legs":[]}})");
+                 R"("client":{"name":"sdk","version":"0.1"},"legs":[]}})");
   EXPECT_EQ(command.id, 1U);
   EXPECT_EQ(std::get<Connect>(command.verb), (Connect{"a:b", "", "", "tab-1", {"sdk", "0.1"}}));
 }
@@ -50,6 +50,22 @@ TEST(CommandDecoder, ReadsConnectWithATicket) {
 TEST(CommandDecoder, ReadsConnectWithAnInstance) {
   const Command command = command_of(R"({"id":7,"connect":{"instance":"i","secret":"s"}})");
   EXPECT_EQ(std::get<Connect>(command.verb), (Connect{"", "i", "s", "", {}}));
+}
+
+TEST(CommandDecoder, ReadsThatAClientWantsItsInboxAndWhereItStands) {
+  const auto connect = [](std::string_view text) {
+    return std::get<Connect>(command_of(text).verb);
+  };
+  EXPECT_FALSE(connect(R"({"id":1,"connect":{"userTicket":"t"}})").messaging);
+  EXPECT_FALSE(connect(R"({"id":1,"connect":{"userTicket":"t","caps":["calls"]}})").messaging);
+  const Connect asks = connect(R"({"id":1,"connect":{"userTicket":"t","caps":["x","messaging"]}})");
+  EXPECT_TRUE(asks.messaging);
+  EXPECT_EQ(asks.resume, std::nullopt);
+  const Connect resumes =
+      connect(R"({"id":1,"connect":{"userTicket":"t","caps":["messaging"],)"
+              R"("resume":{"epoch":"e1","offset":41,"chain":"00ff10a0b0c0d0e0"}}})");
+  EXPECT_EQ(resumes.resume,
+            (ClientPosition{"e1", 41, std::string("\x00\xff\x10\xa0\xb0\xc0\xd0\xe0", 8)}));
 }
 
 TEST(CommandDecoder, ReadsTheOtherVerbs) {
@@ -66,7 +82,7 @@ TEST(CommandDecoder, IgnoresFieldsItDoesNotKnow) {
 }
 
 TEST(CommandDecoder, RefusesUnknownVerbsWith104) {
-  expect_refused(R"({"id":1,"send":{}})", ErrorCode::kUnknownVerb);
+  expect_refused(R"({"id":1,"Send":{}})", ErrorCode::kUnknownVerb);
   expect_refused(R"({"id":1,"call.start":{},"x":1})", ErrorCode::kUnknownVerb);
   expect_refused(R"({"id":1,"Ping":{}})", ErrorCode::kUnknownVerb);
 }
@@ -88,6 +104,12 @@ TEST(CommandDecoder, RefusesWhatDoesNotFitWith107) {
            R"({"id":1,"connect":{"userTicket":"t","device":"é"}})",
            R"({"id":1,"connect":{"userTicket":"t","client":"sdk"}})",
            R"({"id":1,"connect":{"userTicket":"t","client":{"name":3}}})",
+           R"({"id":1,"connect":{"userTicket":"t","caps":"messaging"}})",
+           R"({"id":1,"connect":{"userTicket":"t","caps":[1]}})",
+           R"({"id":1,"connect":{"userTicket":"t","resume":null}})",
+           R"({"id":1,"connect":{"userTicket":"t","resume":{}}})",
+           R"({"id":1,"connect":{"userTicket":"t","resume":{"epoch":1}}})",
+           R"({"id":1,"connect":{"userTicket":"t","resume":{"epoch":"e","offset":1}}})",
            R"({"id":1,"refresh":{}})",
            R"({"id":1,"refresh":{"userTicket":null}})",
        }) {

@@ -16,6 +16,7 @@
 
 namespace countersign::protocol {
 
+inline constexpr std::size_t kMaxCapabilities = 64;  ///< that `connect` names
 inline constexpr std::size_t kMaxRecipients = 10;
 inline constexpr std::size_t kMaxTextBytes = 32 * 1024;
 inline constexpr std::size_t kMaxBodyBytes = 48 * 1024;

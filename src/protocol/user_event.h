@@ -5,15 +5,20 @@
 // never be shown: every event carries the full user, and the receiver compares. A decoder that
 // cannot read an event (of a newer node, say) treats it as a sign that something happened: read the
 // store.
+//
+// On the bus an event is binary: the version (one byte), the application, the type (one byte) and
+// endpoint of the user, the kind (one byte) and the members in the order in which they stand below.
+// Texts have their length before them; numbers are unsigned LEB128 of the fewest bytes; instants
+// are microseconds since 1970, eight bytes big-endian. An event can be written in one way only.
 // Thread-safety: value types and pure functions. Source: ARCHITECTURE.md, "The way of a message".
 #ifndef COUNTERSIGN_PROTOCOL_USER_EVENT_H_
 #define COUNTERSIGN_PROTOCOL_USER_EVENT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "countersign/identity.h"
 #include "countersign/result.h"
@@ -63,8 +68,12 @@ struct UserEvent {
   friend bool operator==(const UserEvent&, const UserEvent&) = default;
 };
 
+/// The longest event that is read: what the buses of this project carry.
+inline constexpr std::size_t kMaxUserEventBytes = 1'000'000;
+
 std::string encode_user_event(const UserEvent& event);
-/// kBadRequest if it cannot be read.
+/// kBadRequest if it cannot be read: another version, cut short, longer than it says, a user who
+/// cannot be, an entry or a push that is no JSON object by its looks.
 Result<UserEvent> decode_user_event(std::string_view payload);
 
 }  // namespace countersign::protocol
