@@ -65,7 +65,6 @@ class LooseQueue {
   };
   bool has_room(std::size_t queued) const { return queued < limits_.max_queued_bytes / 2; }
   bool drop_oldest(Kind kind);
-  void erase(std::size_t index);
 
   const LooseLimits& limits_;
   std::vector<Item> items_;  ///< oldest first

@@ -48,7 +48,7 @@ struct MessageWorkerOptions {
   std::chrono::milliseconds removal_interval{180'000};
   std::chrono::hours retention{24 * 30};  ///< how long messages are kept
   std::size_t fan_out_at_once = 200;      ///< entries in one transaction
-  std::size_t expire_at_once = 200;
+  std::size_t expire_at_once = 1'000;     ///< messages
   std::size_t remove_at_once = 1'000;
   std::chrono::milliseconds first_pause{100};  ///< after a failure; doubled up to `longest_pause`
   std::chrono::milliseconds longest_pause{10'000};

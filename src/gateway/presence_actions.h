@@ -25,7 +25,7 @@ struct PresenceTime {
   base::SystemTime wall;
 };
 
-/// A connection of this node; never used twice.
+/// A connection of this node: not 0, and never used twice.
 using ConnectionId = std::uint64_t;
 
 /// Whether a user is there, as watchers see it.

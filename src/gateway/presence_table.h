@@ -80,7 +80,8 @@ class PresenceTable {
   /// `max_watched`, kOverloaded beyond `max_watches`, kAbsent for an unknown connection.
   Result<PresenceActions> watch(ConnectionId connection, std::span<const Identity> users,
                                 PresenceTime now);
-  PresenceActions unwatch(ConnectionId connection, std::span<const Identity> users);
+  PresenceActions unwatch(ConnectionId connection, std::span<const Identity> users,
+                          PresenceTime now);
   /// What the watchers of this user have last been told, or would be. Of users nobody on this node
   /// watches it is what this node knows by itself.
   PresenceState look(const storage::UserKey& user, PresenceTime now) const;
@@ -118,32 +119,33 @@ class PresenceTable {
   std::size_t users() const { return users_.size(); }
 
  private:
+  using Counts = std::pair<std::uint32_t, std::uint32_t>;  ///< devices, of which away
   struct Device {
     ConnectionId connection = 0;
     std::string name;
     bool away = false;
     std::optional<base::SteadyTime> gone_at;  ///< dropped: counts until then
+    bool is_gone() const { return gone_at.has_value(); }
   };
   /// A user who is here, or is watched from here.
   struct User {
     explicit User(storage::UserKey key_) : key(std::move(key_)) {}
 
     storage::UserKey key;
-    std::vector<Device> devices;           ///< on this node
-    std::optional<base::SystemTime> seen;  ///< latest word of anybody
+    std::vector<Device> devices;           ///< on this node; those that dropped in that order
+    std::optional<base::SystemTime> seen;  ///< the latest that anybody knows of
     // Telling the other nodes.
-    std::pair<std::uint32_t, std::uint32_t> said{0, 0};  ///< devices, of which away
-    bool owes_word = false;
+    Counts said{0, 0};
+    bool owes_word = false;  ///< somebody has asked
     base::SteadyTime may_say = base::SteadyTime::min();
     // Telling the watchers.
     std::vector<ConnectionId> watchers;
-    PresenceWords words;  ///< of the other nodes; kept while somebody watches
     PresenceState told;
-    bool owes_push = false;
     base::SteadyTime may_push = base::SteadyTime::min();
-    // Asking.
-    int questions = 0;  ///< of this round; 0: none is under way
-    int at_least = 1;   ///< questions of this round, answered or not
+    // Asking the other nodes, while somebody watches.
+    PresenceWords words;
+    int questions = 0;  ///< of the round under way; 0: none is
+    int at_least = 1;   ///< questions of a round, answered or not
     base::SteadyTime ask_at = base::SteadyTime::max();
 
     base::SteadyTime due = base::SteadyTime::max();  ///< its place in `due_`
@@ -152,21 +154,27 @@ class PresenceTable {
     User* user = nullptr;
     std::vector<User*> watched;  ///< sorted by address
   };
+  struct Loss {
+    base::SteadyTime until;  ///< words count until then
+    base::SystemTime seen;   ///< when they were lost
+  };
 
   User& open(const storage::UserKey& key);
-  /// After every change of a user: says and pushes what may be said now, plans the rest, and
+  /// After every change of a user: says, asks and pushes what may go out now, plans the rest, and
   /// forgets who is neither here nor watched.
   void settle(User& user, PresenceTime now, PresenceActions& out);
+  static bool wants_to_say(const User& user);
   void say(User& user, PresenceTime now, PresenceActions& out);
+  bool wants_to_push(const User& user, base::SystemTime wall) const;
   void push(User& user, PresenceTime now, PresenceActions& out);
   void ask(User& user, PresenceTime now, PresenceActions& out);
-  void drop_overdue_devices(User& user, base::SteadyTime now);
-  void plan(User& user);
-  void remember(User& user, base::SystemTime seen);
-  void unwatch(ConnectionId connection, User& user, PresenceActions& out);
+  void remove_watcher(ConnectionId connection, User& user, PresenceTime now, PresenceActions& out);
   void void_words(PresenceTime now, PresenceActions& out);
+
+  static void remember(User& user, base::SystemTime seen);
+  static Counts own_devices(const User& user);
   PresenceState state_of(const User& user, base::SystemTime wall) const;
-  std::chrono::milliseconds refresh_interval() const;
+  PresenceState shown(const User& user, base::SystemTime wall) const;
 
   const PresenceOptions options_;
   const std::string node_;
@@ -174,10 +182,11 @@ class PresenceTable {
   std::map<storage::UserKey, User, UserOrder> users_;
   std::unordered_map<ConnectionId, Connection> connections_;
   std::set<std::pair<base::SteadyTime, User*>> due_;
-  std::map<std::string, base::SteadyTime> lost_nodes_;  ///< until when their words count
-  std::optional<base::SteadyTime> bus_lost_;            ///< until when anybody's count
+  std::map<std::string, Loss> lost_nodes_;
+  std::optional<Loss> bus_lost_;
   std::size_t watches_ = 0;
-  SeenUsers seen_;  ///< when users were last seen who are neither here nor watched
+  std::size_t watched_users_ = 0;
+  SeenUsers seen_;  ///< of users who are neither here nor watched
 };
 
 }  // namespace countersign::gateway

@@ -91,32 +91,27 @@ class ReceiptDesk {
   struct KeyOrder {
     bool operator()(const Key& a, const Key& b) const;
   };
-  struct Row {
+  struct State {
     std::int64_t delivered = 0;
     std::int64_t read = 0;
-    std::vector<Identity> audience;  ///< of the waiting publication
+    std::vector<Identity> audience;  ///< of the publication that waits
     bool waiting = false;
     base::SteadyTime may_publish = base::SteadyTime::min();
-    base::SteadyTime due;  ///< its place in `due_`
+    base::SteadyTime due;  ///< its place in `waiting_` or `remembered_`
   };
-  using Rows = std::map<Key, Row, KeyOrder>;
-
-  struct DueOrder {
-    bool operator()(const std::pair<base::SteadyTime, const Key*>& a,
-                    const std::pair<base::SteadyTime, const Key*>& b) const {
-      return a.first != b.first ? a.first < b.first : KeyOrder()(*a.second, *b.second);
-    }
-  };
+  using Rows = std::map<Key, State, KeyOrder>;
+  using Row = Rows::value_type;
 
   /// The row, made if there is room; null otherwise.
-  Rows::value_type* open(Key key, base::SteadyTime now);
-  void wait(Rows::value_type& row, base::SteadyTime now);
-  void plan(Rows::value_type& row, base::SteadyTime due);
+  Row* open(Key key, base::SteadyTime now);
+  void wait(Row& row, base::SteadyTime now);
+  void forget(base::SteadyTime now);
+  void erase_oldest_remembered();
 
   const ReceiptOptions options_;
   Rows rows_;
-  /// Waiting rows by when they may be published, the others by when they are forgotten.
-  std::set<std::pair<base::SteadyTime, const Key*>, DueOrder> due_;
+  std::set<std::pair<base::SteadyTime, Row*>> waiting_;     ///< by when they may be published
+  std::set<std::pair<base::SteadyTime, Row*>> remembered_;  ///< by when they are forgotten
   std::size_t dropped_ = 0;
 };
 
