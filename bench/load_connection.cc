@@ -105,6 +105,13 @@ std::string LoadConnection::take_frame() {
     length = (static_cast<std::size_t>(static_cast<unsigned char>(buffer_[2])) << 8) |
              static_cast<unsigned char>(buffer_[3]);
     head = 4;
+  } else if (length == 127) {
+    if (buffer_.size() < 10) return {};
+    length = 0;
+    for (std::size_t i = 2; i < 10; ++i) {
+      length = length << 8 | static_cast<unsigned char>(buffer_[i]);
+    }
+    head = 10;
   }
   if (buffer_.size() < head + length) return {};
   std::string payload = buffer_.substr(head, length);
