@@ -4,32 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include "protocol/client_messages.h"
+#include "protocol/command_test_support.h"
 
 namespace countersign::protocol {
 namespace {
-
-Command command_of(std::string_view text) {
-  const auto message = decode_message(text);
-  EXPECT_TRUE(message.ok()) << text;
-  if (!message) return {};
-  const auto* command = std::get_if<Command>(&*message);
-  EXPECT_NE(command, nullptr) << text;
-  return command == nullptr ? Command{} : *command;
-}
-
-void expect_refused(std::string_view text, ErrorCode code) {
-  const Command command = command_of(text);
-  const auto* refused = std::get_if<Refused>(&command.verb);
-  ASSERT_NE(refused, nullptr) << text;
-  EXPECT_EQ(refused->code, code) << text;
-}
-
-void expect_garbage(std::string_view text) {
-  const auto message = decode_message(text);
-  ASSERT_FALSE(message.ok()) << text;
-  EXPECT_EQ(message.code(), ErrorCode::kBadRequest);
-}
 
 TEST(CommandDecoder, TakesTheEmptyObjectForAPong) {
   for (const std::string_view text : {"{}", " { } ", "\t{}\r"}) {

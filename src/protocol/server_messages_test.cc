@@ -58,6 +58,12 @@ TEST(ServerMessages, LetsNoInnerCodeOut) {
   EXPECT_EQ(gateway_code(ErrorCode::kStoreFull), ErrorCode::kOverloaded);
   EXPECT_EQ(gateway_code(ErrorCode::kStoreFailed), ErrorCode::kInternal);
   EXPECT_EQ(gateway_code(ErrorCode::kAbsent), ErrorCode::kInternal);
+  EXPECT_EQ(gateway_code(ErrorCode::kBusFailed), ErrorCode::kInternal);
+  for (const ErrorCode code : {ErrorCode::kUnrecoverablePosition, ErrorCode::kIdempotencyConflict,
+                               ErrorCode::kMessageTooLarge, ErrorCode::kRecipientLimit,
+                               ErrorCode::kMessageExpired, ErrorCode::kBlocked}) {
+    EXPECT_EQ(gateway_code(code), code);
+  }
   for (int number = 0; number < 2000; ++number) {
     const int wire = static_cast<int>(gateway_code(static_cast<ErrorCode>(number)));
     EXPECT_TRUE(wire >= 100 && wire < 400) << number;
