@@ -241,6 +241,9 @@ class Store {
 
   /// A cheap read that fails when the store cannot serve. For /readyz.
   virtual Result<void> ping() = 0;
+  /// The time where the data is kept: the database server's clock, which nodes must agree with. An
+  /// embedded store has the machine's.
+  virtual Result<SystemTime> now() { return base::SystemClock().now(); }
 };
 
 }  // namespace countersign::storage

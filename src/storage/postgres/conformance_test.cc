@@ -1,0 +1,39 @@
+// PostgreSQL passes the contract of Store.
+#include "storage/conformance/conformance.h"
+
+#include "storage/postgres/testing/postgres_server.h"
+
+namespace countersign::storage {
+namespace {
+
+class PostgresHarness final : public StoreHarness {
+ public:
+  PostgresHarness() { reopen(); }
+
+  Store& store() override { return *first_; }
+  Store& second_store() override {
+    if (!second_) second_ = open();
+    return *second_;
+  }
+  void reopen() override {
+    first_.reset();
+    second_.reset();
+    first_ = open();
+  }
+
+ private:
+  std::unique_ptr<Store> open() { return open_postgres_store(database_.options()).value(); }
+
+  postgres::TestDatabase database_;
+  std::unique_ptr<Store> first_;
+  std::unique_ptr<Store> second_;
+};
+
+std::unique_ptr<StoreHarness> make_postgres_harness() {
+  return std::make_unique<PostgresHarness>();
+}
+
+INSTANTIATE_TEST_SUITE_P(Postgres, StoreConformance, testing::Values(&make_postgres_harness));
+
+}  // namespace
+}  // namespace countersign::storage

@@ -1,0 +1,73 @@
+#include "storage/postgres/postgres_store.h"
+
+#include "storage/postgres/accounts.h"
+#include "storage/postgres/applications.h"
+#include "storage/postgres/database.h"
+#include "storage/postgres/instances.h"
+#include "storage/postgres/known_devices.h"
+#include "storage/postgres/meta.h"
+#include "storage/postgres/revocations.h"
+#include "storage/postgres/sessions.h"
+#include "storage/postgres/throttles.h"
+
+namespace countersign::storage {
+namespace postgres {
+namespace {
+
+class PostgresStore final : public Store {
+ public:
+  explicit PostgresStore(std::unique_ptr<Database> database)
+      : database_(std::move(database)),
+        accounts_(*database_),
+        sessions_(*database_),
+        throttles_(*database_),
+        known_devices_(*database_),
+        instances_(*database_),
+        revocations_(*database_),
+        applications_(*database_),
+        meta_(*database_) {}
+
+  AccountStore& accounts() override { return accounts_; }
+  SessionStore& sessions() override { return sessions_; }
+  ThrottleStore& throttles() override { return throttles_; }
+  KnownDeviceStore& known_devices() override { return known_devices_; }
+  InstanceStore& instances() override { return instances_; }
+  RevocationStore& revocations() override { return revocations_; }
+  ApplicationStore& applications() override { return applications_; }
+  MetaStore& meta() override { return meta_; }
+
+  Result<void> ping() override {
+    Result<Rows> answer = database_->read("SELECT count(*) FROM schema_migrations");
+    if (!answer) return answer.failure();
+    return {};
+  }
+
+  Result<SystemTime> now() override {
+    Result<Rows> answer =
+        database_->read("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+    if (!answer) return answer.failure();
+    return answer->front().time(0);
+  }
+
+ private:
+  std::unique_ptr<Database> database_;
+  PostgresAccounts accounts_;
+  PostgresSessions sessions_;
+  PostgresThrottles throttles_;
+  PostgresKnownDevices known_devices_;
+  PostgresInstances instances_;
+  PostgresRevocations revocations_;
+  PostgresApplications applications_;
+  PostgresMeta meta_;
+};
+
+}  // namespace
+}  // namespace postgres
+
+Result<std::unique_ptr<Store>> open_postgres_store(const PostgresOptions& options) {
+  Result<std::unique_ptr<postgres::Database>> database = postgres::Database::open(options);
+  if (!database) return database.failure();
+  return std::unique_ptr<Store>(new postgres::PostgresStore(*std::move(database)));
+}
+
+}  // namespace countersign::storage
