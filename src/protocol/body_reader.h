@@ -2,7 +2,7 @@
 // first fault. What a fault is called: kBadRequest for what does not follow the rules,
 // kMessageTooLarge for too many bytes, kLimitExceeded for too many of something.
 // Thread-safety: belongs to one thread.
-// Source: docs/reference/messages.md, "Refusals".
+// Source: docs/reference/messages.md, "Users, numbers, refusals".
 #ifndef COUNTERSIGN_PROTOCOL_BODY_READER_H_
 #define COUNTERSIGN_PROTOCOL_BODY_READER_H_
 
