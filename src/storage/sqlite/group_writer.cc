@@ -44,12 +44,14 @@ GroupWriter::~GroupWriter() {
   thread_.join();
 }
 
-void GroupWriter::submit(WriteKind kind, Work work, Completion done) {
+void GroupWriter::submit(WriteKind kind, Work work, Completion done, std::size_t bytes) {
   ErrorCode refusal = ErrorCode::kStoreFailed;
   {
     const std::lock_guard lock(mutex_);
-    if (!stopping_ && queue_.size() < settings_.max_queue) {
-      queue_.push_back(Task{kind, std::move(work), std::move(done), {}});
+    if (!stopping_ && queue_.size() < settings_.max_queue &&
+        queued_bytes_ + bytes <= settings_.max_queue_bytes) {
+      queue_.push_back(Task{kind, std::move(work), std::move(done), bytes, {}});
+      queued_bytes_ += bytes;
       wake_.notify_one();
       return;
     }
@@ -84,6 +86,7 @@ void GroupWriter::run() {
       const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
       tasks.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
       queue_.erase(queue_.begin(), end);
+      for (const Task& task : tasks) queued_bytes_ -= task.bytes;
     }
     process(tasks);
     for (Task& task : tasks) task.done(std::move(task.outcome));

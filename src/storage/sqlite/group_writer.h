@@ -47,7 +47,8 @@ class GroupWriter {
   struct Settings {
     std::function<void(std::string_view what)> on_fatal;
     std::size_t max_queue = 4096;  ///< closures that may wait; further ones fail with kOverloaded
-    std::size_t max_batch = 256;   ///< closures in one transaction
+    std::size_t max_queue_bytes = std::size_t{32} << 20;  ///< the same for what they hold
+    std::size_t max_batch = 256;                          ///< closures in one transaction
     /// The log's size to stay below; it is copied into the database from a quarter of it on.
     std::int64_t max_wal_bytes = 16 << 20;
   };
@@ -58,7 +59,9 @@ class GroupWriter {
   GroupWriter(const GroupWriter&) = delete;
   GroupWriter& operator=(const GroupWriter&) = delete;
 
-  void submit(WriteKind kind, Work work, Completion done);
+  /// @param bytes  what the closure holds beyond a few small things; counts against
+  /// `max_queue_bytes` until it has run.
+  void submit(WriteKind kind, Work work, Completion done, std::size_t bytes = 0);
   /// submit() and wait.
   Result<void> write(WriteKind kind, Work work);
 
@@ -72,6 +75,7 @@ class GroupWriter {
     WriteKind kind;
     Work work;
     Completion done;
+    std::size_t bytes;
     Result<void> outcome;
   };
   using Batch = std::vector<Task*>;
@@ -102,6 +106,7 @@ class GroupWriter {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Task> queue_;
+  std::size_t queued_bytes_ = 0;
   bool stopping_ = false;
   std::thread thread_;
 };

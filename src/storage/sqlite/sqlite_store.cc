@@ -5,6 +5,7 @@
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/instances.h"
 #include "storage/sqlite/known_devices.h"
+#include "storage/sqlite/messages.h"
 #include "storage/sqlite/meta.h"
 #include "storage/sqlite/revocations.h"
 #include "storage/sqlite/sessions.h"
@@ -15,7 +16,7 @@ namespace {
 
 class SqliteStore final : public Store {
  public:
-  explicit SqliteStore(std::unique_ptr<Database> database)
+  SqliteStore(std::unique_ptr<Database> database, const MessageMutants& mutants)
       : database_(std::move(database)),
         accounts_(*database_),
         sessions_(*database_),
@@ -24,7 +25,8 @@ class SqliteStore final : public Store {
         instances_(*database_),
         revocations_(*database_),
         applications_(*database_),
-        meta_(*database_) {}
+        meta_(*database_),
+        messages_(*database_, mutants) {}
 
   AccountStore& accounts() override { return accounts_; }
   SessionStore& sessions() override { return sessions_; }
@@ -34,6 +36,7 @@ class SqliteStore final : public Store {
   RevocationStore& revocations() override { return revocations_; }
   ApplicationStore& applications() override { return applications_; }
   MetaStore& meta() override { return meta_; }
+  MessageStore& messages() override { return messages_; }
 
   Result<void> ping() override {
     if (database_->writer().dead()) {
@@ -57,6 +60,7 @@ class SqliteStore final : public Store {
   SqliteRevocations revocations_;
   SqliteApplications applications_;
   SqliteMeta meta_;
+  SqliteMessages messages_;
 };
 
 }  // namespace
@@ -64,7 +68,13 @@ class SqliteStore final : public Store {
 Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
   Result<std::unique_ptr<Database>> database = Database::open(options);
   if (!database) return database.failure();
-  return std::unique_ptr<Store>(new SqliteStore(*std::move(database)));
+  if (options.mutants_for_test.fan_out_in_memory) {
+    Result<void> forgotten = (*database)->write(WriteKind::kGrow, [](Connection& connection) {
+      return connection.execute("DELETE FROM fan_out_jobs; UPDATE conversations SET jobs = 0");
+    });
+    if (!forgotten) return forgotten.failure();
+  }
+  return std::unique_ptr<Store>(new SqliteStore(*std::move(database), options.mutants_for_test));
 }
 
 }  // namespace countersign::storage

@@ -17,6 +17,7 @@
 #include "countersign/result.h"
 
 #include "base/clock.h"
+#include "storage/sqlite/message_mutants.h"
 #include "storage/store.h"
 
 namespace countersign::storage {
@@ -38,6 +39,8 @@ struct SqliteOptions {
   std::string vfs;
   /// False shows what the tests of durability must catch. Never outside of them.
   bool full_sync_for_test = true;
+  /// Likewise for what the tests of messages must catch.
+  MessageMutants mutants_for_test = {};
 };
 
 /// Opens the store, making the file (mode 0600) and its tables if need be.

@@ -1,0 +1,99 @@
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/sqlite/devices.h"
+#include "storage/sqlite/horizons.h"
+#include "storage/sqlite/inboxes.h"
+#include "storage/sqlite/rows.h"
+
+namespace countersign::storage {
+namespace {
+
+/// See devices.cc: the note of having been seen is written once an hour.
+constexpr std::chrono::hours kSeenGrain(1);
+
+/// A device with its inbox.
+struct Place {
+  std::int64_t inbox = 0;
+  std::int64_t top = 0;
+  std::int64_t acknowledged = 0;  ///< by the device that is furthest
+  std::int64_t cursor = 0;
+  SystemTime seen;
+};
+
+Result<std::optional<Place>> find_place(Connection& connection, const Ack& ack) {
+  return find_row(
+      connection,
+      "SELECT i.id, i.top, i.acknowledged, d.cursor, d.seen FROM inboxes i "
+      "JOIN message_devices d ON d.inbox = i.id AND d.device = ? "
+      "WHERE i.application = ? AND i.type = ? AND i.endpoint = ?",
+      [](const Statement& row) {
+        return Place{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.time(4)};
+      },
+      ack.device, ack.user.application, type_number(ack.user.identity), ack.user.identity.endpoint);
+}
+
+/// How far an acknowledgement reaches in one conversation.
+struct Reach {
+  std::int64_t conversation = 0;
+  std::int64_t seq = 0;
+};
+
+}  // namespace
+
+Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack) {
+  Result<std::string> epoch = read_epoch(connection);
+  if (!epoch) return epoch.failure();
+  if (ack.epoch != *epoch) {
+    return fail(ErrorCode::kUnrecoverablePosition, "the position is of another epoch");
+  }
+  Result<std::optional<Place>> found = find_place(connection, ack);
+  if (!found) return found.failure();
+  if (!*found) return fail(ErrorCode::kAbsent, "no such device");
+  const Place& place = **found;
+  if (ack.offset > place.top) {
+    return fail(ErrorCode::kUnrecoverablePosition, "the offset lies above the top");
+  }
+
+  Acked acked;
+  acked.cursor = std::max(place.cursor, ack.offset);
+  if (acked.cursor > place.cursor) {
+    Result<std::int64_t> moved =
+        connection.run("UPDATE message_devices SET cursor = ? WHERE inbox = ? AND device = ?",
+                       acked.cursor, place.inbox, ack.device);
+    if (!moved) return moved.failure();
+  }
+  if (ack.now - place.seen > kSeenGrain) {
+    Result<std::int64_t> seen =
+        connection.run("UPDATE message_devices SET seen = ? WHERE inbox = ? AND device = ?",
+                       ack.now, place.inbox, ack.device);
+    if (!seen) return seen.failure();
+  }
+  if (ack.offset <= place.acknowledged) return acked;
+
+  Result<std::int64_t> noted =
+      connection.run("UPDATE inboxes SET acknowledged = ? WHERE id = ?", ack.offset, place.inbox);
+  if (!noted) return noted.failure();
+  Result<std::vector<Reach>> reaches = list_rows(
+      connection,
+      "SELECT m.conversation, max(m.seq) FROM inbox_entries e JOIN messages m ON m.id = e.message "
+      "WHERE e.inbox = ? AND e.\"offset\" > ? AND e.\"offset\" <= ? AND e.kind IN (1, 3) "
+      "AND m.gone = 0 GROUP BY m.conversation",
+      [](const Statement& row) {
+        return Reach{row.integer(0), row.integer(1)};
+      },
+      place.inbox, place.acknowledged, ack.offset);
+  if (!reaches) return reaches.failure();
+  for (const Reach& reach : *reaches) {
+    Result<std::optional<Receipt>> receipt =
+        move_delivered(connection, reach.conversation, place.inbox, ack.user.identity, reach.seq);
+    if (!receipt) return receipt.failure();
+    if (*receipt) acked.receipts.push_back(**std::move(receipt));
+  }
+  return acked;
+}
+
+}  // namespace countersign::storage
