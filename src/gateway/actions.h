@@ -13,9 +13,17 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "protocol/messaging_commands.h"
 #include "storage/records.h"
 
 namespace countersign::gateway {
+
+/// What the inbox machine leaves to the desks: everything but `ack` and `sync`.
+using MessagingRequest =
+    std::variant<protocol::Send, protocol::ChangeGroup, protocol::Read, protocol::Typing,
+                 protocol::History, protocol::ListConversations, protocol::FindConversation,
+                 protocol::ListMembers, protocol::Block, protocol::ListBlocked,
+                 protocol::WatchPresence, protocol::SetPresence>;
 
 /// Queue a frame.
 struct SendFrame {
@@ -63,6 +71,29 @@ struct EndInstance {
   base::InstanceId id;
   bool answer = true;
 };
+/// Join the mailroom, if that is still to be done, then ask the store where this device stands;
+/// answer with on_attached().
+struct AttachInbox {
+  std::optional<protocol::ClientPosition> resume;
+};
+/// A stretch of the user's inbox; answer with on_page().
+struct ReadInbox {
+  std::int64_t after = 0;
+  std::size_t max_entries = 0;
+  std::size_t max_bytes = 0;
+};
+/// The device has handled everything up to here; answer with on_acknowledged().
+struct StoreAck {
+  std::string epoch;
+  std::int64_t offset = 0;
+};
+/// A messaging command that the desks answer; the reply comes with on_answered().
+struct Ask {
+  std::uint32_t id = 0;
+  MessagingRequest request;
+};
+/// Presence was dropped while the client was slow: tell it all again.
+struct TellPresenceAgain {};
 /// Something for the log and the metrics; `reason` is exact and stays on this host.
 struct Report {
   enum class Event { kTicketRefused, kInstanceRefused, kConnectFailed, kRefreshFailed };
@@ -70,9 +101,10 @@ struct Report {
   ErrorCode reason;
 };
 
-using Action = std::variant<SendFrame, CloseWith, CloseNormally, VerifyTicket, Enrol, WatchSession,
-                            Announce, Leave, CreateInstance, FindInstance, CheckInstance,
-                            RefreshInstance, EndInstance, Report>;
+using Action =
+    std::variant<SendFrame, CloseWith, CloseNormally, VerifyTicket, Enrol, WatchSession, Announce,
+                 Leave, CreateInstance, FindInstance, CheckInstance, RefreshInstance, EndInstance,
+                 AttachInbox, ReadInbox, StoreAck, Ask, TellPresenceAgain, Report>;
 using Actions = std::vector<Action>;
 
 }  // namespace countersign::gateway

@@ -119,7 +119,7 @@ void ConnectionMachine::obey(protocol::Command& command, Moment now, Actions& ou
   } else if (std::holds_alternative<protocol::Ping>(command.verb)) {
     out.push_back(SendFrame{protocol::encode_ping_reply(command.id)});
   } else {
-    reply_error(command.id, ErrorCode::kNotAvailable, out);
+    obey_messaging(command, now, out);
   }
 }
 
@@ -156,6 +156,10 @@ Actions ConnectionMachine::on_timer(Moment now) {
   } else {
     keep_alive(now, out);
     watch_wall(now, out);
+    if (inbox_) {
+      inbox_->on_timer(for_inbox(now), out);
+      if (inbox_->too_slow(now)) close(CloseCode::kSlow, out);
+    }
   }
   return out;
 }
@@ -165,6 +169,7 @@ Actions ConnectionMachine::on_closed() {
   if (!closing()) out.push_back(Leave{});
   phase_ = Phase::kClosing;
   pending_.reset();
+  inbox_.reset();
   return out;
 }
 
@@ -235,6 +240,8 @@ Actions ConnectionMachine::on_ended(Result<void> outcome, Moment) {
     reply_error(id, outcome.code(), out);
     return out;
   }
+  if (inbox_) inbox_->fail_all(ErrorCode::kBadState, out);
+  inbox_.reset();
   out.push_back(SendFrame{protocol::encode_terminate_reply(id)});
   out.push_back(Leave{});
   out.push_back(CloseNormally{});
@@ -327,6 +334,8 @@ void ConnectionMachine::close(CloseCode code, Actions& out, milliseconds retry_a
     }
     pending_.reset();
   }
+  if (inbox_) inbox_->fail_all(error_for_close(code), out);
+  inbox_.reset();
   out.push_back(SendFrame{protocol::encode_bye(code, retry_after)});
   out.push_back(Leave{});
   out.push_back(CloseWith{code});

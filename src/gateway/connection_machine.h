@@ -8,7 +8,7 @@
 // The order inside `connecting` is what makes revocation airtight: the connection first enrols with
 // the hub and only then is the store asked whether session and instance are live. A revocation
 // committed before the question is seen by it; one committed afterwards finds the connection
-// enrolled.
+// enrolled. A client that asked for its inbox is attached last, before the reply.
 //
 // Every command gets exactly one reply, also if the connection is closed while it is being obeyed.
 // Thread-safety: none; a connection lives on one shard.
@@ -27,21 +27,16 @@
 
 #include "base/clock.h"
 #include "gateway/actions.h"
+#include "gateway/inbox_machine.h"
 #include "gateway/instance_keys.h"
 #include "gateway/membership.h"
+#include "gateway/moment.h"
 #include "gateway/token_bucket.h"
 #include "protocol/command.h"
 #include "protocol/server_messages.h"
 #include "storage/records.h"
 
 namespace countersign::gateway {
-
-/// The present, as an event sees it.
-struct Moment {
-  base::SteadyTime steady;  ///< for deadlines
-  base::SystemTime wall;    ///< for expiry; never runs backwards
-  bool fenced = false;      ///< revocations have not been heard lately: accept nobody
-};
 
 /// The numbers of the protocol. One object for all connections; outlives them.
 struct MachineConfig {
@@ -56,6 +51,7 @@ struct MachineConfig {
   std::chrono::milliseconds retry_after{1'000};         ///< with temporary refusals
   std::chrono::hours max_instance_life{24};
   std::uint32_t max_refusals = 100;  ///< answers with 111 before the connection is closed
+  InboxConfig inbox;
 };
 
 /// Unpredictable values for an instance that a ticket may make.
@@ -102,6 +98,23 @@ class ConnectionMachine {
   Actions on_checked(Result<storage::Instance> checked, Moment now);
   Actions on_refreshed(Result<void> outcome, Moment now);
   Actions on_ended(Result<void> outcome, Moment now);
+  Actions on_attached(Result<storage::Attached> attached, Moment now);
+  Actions on_page(Result<storage::InboxPage> page, Moment now);
+  /// @param cursor  the device's, as the store has it now.
+  Actions on_acknowledged(Result<std::int64_t> cursor, Moment now);
+  /// @param frame  the whole reply.
+  Actions on_answered(std::uint32_t id, Result<std::string> frame, Moment now);
+
+  // Events from the mailroom.
+  Actions on_entry(const protocol::EntryEvent& entry, Moment now);
+  /// The inbox may have changed: read it.
+  Actions on_news(Moment now);
+  /// The store's top of the user's inbox, as somebody has just read it.
+  Actions on_top(std::int64_t top, Moment now);
+  /// A push that may be lost; see LooseQueue.
+  Actions on_loose(LooseQueue::Kind kind, std::string_view key, std::string push, Moment now);
+  /// The highest offset pushed; 0 without an inbox.
+  std::int64_t pushed() const { return inbox_ ? inbox_->last() : 0; }
 
   // Events from the hub.
   Actions on_revoked(Moment now);
@@ -129,6 +142,7 @@ class ConnectionMachine {
     kEnrolKnown,
     kCreate,
     kCheck,
+    kAttach,
     kVerifyRefresh,
     kRefresh,
     kEnd
@@ -143,6 +157,10 @@ class ConnectionMachine {
     std::string device;                                 // as the client named it
     std::string secret;                                 // as the client showed it
     bool watching = false;                              // the hub also knows the new session
+    bool from_ticket = false;                           // the reply names instance and secret
+    bool messaging = false;                             // the client wants its inbox
+    bool news = false;                                  // something came while it was looked for
+    std::optional<protocol::ClientPosition> resume;     // where the client stands
     std::uint32_t terminate_id = 0;  // a `terminate` that waits for this command to end
   };
 
@@ -150,11 +168,13 @@ class ConnectionMachine {
   void obey_connect(std::uint32_t id, protocol::Connect& connect, Moment now, Actions& out);
   void obey_refresh(std::uint32_t id, protocol::Refresh& refresh, Moment now, Actions& out);
   void obey_terminate(std::uint32_t id, Moment now, Actions& out);
+  void obey_messaging(protocol::Command& command, Moment now, Actions& out);
   bool admit(const protocol::ClientMessage& message, Moment now, Actions& out);
 
   void ticket_for_connect(Result<TicketFacts>& ticket, Fresh& fresh, Moment now, Actions& out);
   void ticket_for_refresh(Result<TicketFacts>& ticket, Moment now, Actions& out);
   void enter(bool from_ticket, Moment now, Actions& out);
+  void go_live(std::optional<storage::Attached> attached, Moment now, Actions& out);
   void connect_failed(ErrorCode reason, Moment now, Actions& out);
   void refresh_failed(ErrorCode reason, Moment now, Actions& out);
   void finish_deferred(std::uint32_t terminate_id, Moment now, Actions& out);
@@ -172,11 +192,15 @@ class ConnectionMachine {
   void reply_error(std::uint32_t id, ErrorCode code, Actions& out) const;
   void close(CloseCode code, Actions& out, std::chrono::milliseconds retry_after = {});
   bool closing() const { return phase_ == Phase::kClosing; }
+  Moment for_inbox(Moment now) const;
+  template <class Event>
+  Actions tell_inbox(Moment now, Event event);
 
   const MachineConfig& config_;
   const InstanceKeys& keys_;
   const std::uint64_t connection_;
   std::unique_ptr<Pending> pending_;
+  std::unique_ptr<InboxMachine> inbox_;  // while live, if the client asked for it
   Membership membership_;
   TokenBucket bucket_;
   base::SteadyTime phase_deadline_;  // of kNew and kExpired
@@ -188,6 +212,7 @@ class ConnectionMachine {
   std::chrono::duration<std::uint32_t, std::milli> shutdown_retry_{0};
   std::uint32_t last_id_ = 0;
   std::uint32_t refusals_ = 0;
+  std::uint8_t pings_ = 0;
   Phase phase_ = Phase::kNew;
   const std::uint8_t spread_;
 };

@@ -6,6 +6,7 @@
 #include "base/encoding.h"
 #include "base/secret_bytes.h"
 #include "gateway/connection_machine.h"
+#include "gateway/inbox_text.h"
 
 namespace countersign::gateway {
 
@@ -25,6 +26,8 @@ void ConnectionMachine::obey_connect(std::uint32_t id, protocol::Connect& connec
   }
   if (now.fenced) return connect_failed(ErrorCode::kOverloaded, now, out);
   pending_->device = std::move(connect.device);
+  pending_->messaging = connect.messaging;
+  pending_->resume = std::move(connect.resume);
   if (!connect.user_ticket.empty()) {
     out.push_back(VerifyTicket{std::move(connect.user_ticket)});
     return;
@@ -142,6 +145,14 @@ Actions ConnectionMachine::on_checked(Result<storage::Instance> checked, Moment 
 }
 
 void ConnectionMachine::enter(bool from_ticket, Moment now, Actions& out) {
+  pending_->from_ticket = from_ticket;
+  if (!pending_->messaging) return go_live(std::nullopt, now, out);
+  pending_->step = Step::kAttach;
+  out.push_back(AttachInbox{std::move(pending_->resume)});
+}
+
+void ConnectionMachine::go_live(std::optional<storage::Attached> attached, Moment now,
+                                Actions& out) {
   if (now.fenced) return connect_failed(ErrorCode::kOverloaded, now, out);
   if (now.wall >= membership_.expires()) {
     return connect_failed(ErrorCode::kInstanceExpired, now, out);
@@ -162,7 +173,8 @@ void ConnectionMachine::enter(bool from_ticket, Moment now, Actions& out) {
   reply.instance_expires_at = instance.expires;
   reply.ping_interval = config_.ping_interval;
   reply.limits = config_.limits;
-  if (from_ticket) {
+  if (attached) reply.inbox = inbox_state(*attached);
+  if (done->from_ticket) {
     secret = keys_.secret(instance.key_id, instance.application_key, instance.id.text(),
                           instance.generation);
     reply.instance = instance.id.text();
@@ -175,6 +187,10 @@ void ConnectionMachine::enter(bool from_ticket, Moment now, Actions& out) {
   // The first ping falls into the second half of its interval.
   next_ping_ = now.steady + config_.ping_interval * (256 + spread_) / 512;
   plan_notice(now.wall, now);
+  if (attached) {
+    inbox_ = std::make_unique<InboxMachine>(config_.inbox, *attached, done->news, now);
+    inbox_->start(for_inbox(now), out);
+  }
 }
 
 void ConnectionMachine::connect_failed(ErrorCode reason, Moment, Actions& out) {

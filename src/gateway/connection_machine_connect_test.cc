@@ -26,7 +26,7 @@ TEST_F(MachineTest, AnswersACommandBeforeConnectWith105AndKeepsTheDeadline) {
 
 TEST_F(MachineTest, AnswersAnUnknownVerbWith104) {
   next_id();
-  expect_error(machine_->on_frame(R"({"id":1,"send":{}})", now_), ErrorCode::kUnknownVerb);
+  expect_error(machine_->on_frame(R"({"id":1,"sent":{}})", now_), ErrorCode::kUnknownVerb);
   expect_open();
 }
 

@@ -13,6 +13,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kWallRecheck{1'000};
 // While pushes are held.
 constexpr milliseconds kFencedRecheck{500};
+// So that a client notices within so many intervals that it has missed something.
+constexpr int kPingsPerTop = 4;
 // Two notices closer than this are one.
 constexpr milliseconds kNoticeApart{1'000};
 
@@ -58,6 +60,7 @@ void ConnectionMachine::watch_wall(Moment now, Actions& out) {
 void ConnectionMachine::keep_alive(Moment now, Actions& out) {
   if (now.steady < next_ping_) return;
   out.push_back(SendFrame{std::string(protocol::kPing)});
+  if (inbox_ && ++pings_ % kPingsPerTop == 0) inbox_->tell_top(for_inbox(now), out);
   next_ping_ = now.steady + config_.ping_interval;
   // A later ping must not put off the deadline of an unanswered one.
   pong_deadline_ = std::min(pong_deadline_, now.steady + config_.pong_timeout);
@@ -68,6 +71,7 @@ std::optional<base::SteadyTime> ConnectionMachine::next_deadline() const {
   auto next = std::min({next_ping_, pong_deadline_, wall_check_, shutdown_at_});
   if (phase_ == Phase::kNew || phase_ == Phase::kExpired) next = std::min(next, phase_deadline_);
   if (pending_) next = std::min(next, pending_->deadline);
+  if (inbox_) next = std::min(next, inbox_->next_deadline());
   return next;
 }
 

@@ -28,7 +28,8 @@ bool remove_in_portions(Remove&& remove) {
 
 Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool& workers,
                  const base::Clock& clock, base::Random& random, base::Metrics& metrics,
-                 KeyRingProvider ring, Policy policy, InstanceKeys keys)
+                 KeyRingProvider ring, Policy policy, InstanceKeys keys,
+                 const MessagingSetup* messaging)
     : options_(std::move(options)),
       store_(store),
       clock_(clock),
@@ -42,6 +43,10 @@ Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool
       tasks_(workers),
       fenced_gauge_(metrics.gauge("countersign_gateway_fenced",
                                   "1 while revocations cannot be heard and nobody is accepted.")),
+      messaging_(messaging == nullptr
+                     ? nullptr
+                     : std::make_unique<Messaging>(*messaging, store.messages(), hub_, tasks_,
+                                                   clock, random, metrics)),
       context_{
           options_.machine,
           keys_,
@@ -52,7 +57,8 @@ Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool
           clock,
           random,
           metrics,
-          metrics.counter("countersign_gateway_accepted_total", "Connects that were accepted.")},
+          metrics.counter("countersign_gateway_accepted_total", "Connects that were accepted."),
+          messaging_.get()},
       jump_guard_(machine_clock().now(), machine_clock().steady()) {
   poller_.add_listener(hub_);
 }
@@ -61,6 +67,7 @@ Gateway::~Gateway() { stop(); }
 
 Result<void> Gateway::start() {
   if (auto begun = poller_.begin(); !begun) return begun;
+  if (messaging_) messaging_->start();
   thread_ = std::thread([this] { follow(); });
   return {};
 }
@@ -72,10 +79,12 @@ void Gateway::stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (messaging_) messaging_->stop();
 }
 
 std::unique_ptr<ChannelHandler> Gateway::open(std::string address, std::size_t shard) {
-  return std::make_unique<GatewayConnection>(context_, hub_.shard(shard), std::move(address));
+  return std::make_unique<GatewayConnection>(context_, hub_.shard(shard), std::move(address),
+                                             messaging_ ? &messaging_->mailroom(shard) : nullptr);
 }
 
 void Gateway::follow() {
@@ -85,6 +94,7 @@ void Gateway::follow() {
     lock.unlock();
     (void)poller_.tick();  // it logs by itself
     fenced_gauge_.set(fenced() ? 1 : 0);
+    if (messaging_) messaging_->tick();
     if (clock_.steady() >= next_housekeeping) {
       next_housekeeping = clock_.steady() + options_.housekeeping_interval;
       housekeep();

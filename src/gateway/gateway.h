@@ -29,6 +29,7 @@
 #include "gateway/hub.h"
 #include "gateway/instance_desk.h"
 #include "gateway/instance_keys.h"
+#include "gateway/messaging.h"
 #include "gateway/revocation_poller.h"
 #include "gateway/ticket_desk.h"
 #include "storage/store.h"
@@ -59,9 +60,11 @@ class Gateway {
   /// References must outlive the gateway.
   /// @param workers  for store operations.
   /// @param clock    its wall time must never run backwards (base::MonotonicWallClock).
+  /// @param messaging  null: clients get no inbox.
   Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool& workers,
           const base::Clock& clock, base::Random& random, base::Metrics& metrics,
-          KeyRingProvider ring, Policy policy, InstanceKeys keys);
+          KeyRingProvider ring, Policy policy, InstanceKeys keys,
+          const MessagingSetup* messaging = nullptr);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -116,6 +119,7 @@ class Gateway {
   Hub hub_;
   Workers tasks_;
   base::Gauge& fenced_gauge_;
+  std::unique_ptr<Messaging> messaging_;
   const ConnectionContext context_;
   base::JumpGuard jump_guard_;  // housekeep()'s
 

@@ -40,8 +40,8 @@ std::uint64_t random_number(base::Random& random) {
 static_assert(sizeof(GatewayConnection) <= 400);
 
 GatewayConnection::GatewayConnection(const ConnectionContext& context, HubShard& hub,
-                                     std::string address)
-    : context_(context), hub_(hub), address_(std::move(address)) {}
+                                     std::string address, Mailroom* mailroom)
+    : context_(context), hub_(hub), mailroom_(mailroom), address_(std::move(address)) {}
 
 GatewayConnection::~GatewayConnection() {
   if (self_) *self_ = nullptr;
@@ -49,7 +49,8 @@ GatewayConnection::~GatewayConnection() {
 
 Moment GatewayConnection::moment() const {
   const base::SteadyTime steady = context_.clock.steady();
-  return {steady, context_.clock.now(), context_.poller.fenced(steady)};
+  return {steady, context_.clock.now(), context_.poller.fenced(steady),
+          channel_ == nullptr ? 0 : channel_->queued_bytes()};
 }
 
 void GatewayConnection::on_open(Channel& channel) {
@@ -73,6 +74,7 @@ void GatewayConnection::on_timer() {
 void GatewayConnection::on_closed() {
   if (!machine_) return;  // the handshake failed
   carry_out(machine_->on_closed());
+  leave_mailroom();
   hub_.remove(*this);
   if (self_) *self_ = nullptr;
   channel_ = nullptr;
@@ -147,7 +149,10 @@ void GatewayConnection::perform(Announce&) {
   hub_.announce(*this);
 }
 
-void GatewayConnection::perform(Leave&) { hub_.leave(*this); }
+void GatewayConnection::perform(Leave&) {
+  leave_mailroom();
+  hub_.leave(*this);
+}
 
 void GatewayConnection::perform(CreateInstance& action) {
   offload<Result<storage::Instance>>(
@@ -208,17 +213,10 @@ void GatewayConnection::perform(Report& action) {
 template <class Outcome>
 void GatewayConnection::offload(std::function<Outcome(InstanceDesk&, base::SystemTime)> work,
                                 Actions (ConnectionMachine::*event)(Outcome, Moment)) {
-  if (!self_) self_ = std::make_shared<GatewayConnection*>(this);
-  const bool submitted = context_.tasks.try_submit([&context = context_, &shard = channel_->shard(),
-                                                    self = self_, work = std::move(work), event] {
-    const auto outcome = std::make_shared<Outcome>(work(context.instances, context.clock.now()));
-    shard.post([self, outcome, event] {
-      GatewayConnection* connection = *self;
-      if (connection == nullptr) return;  // closed meanwhile
-      ConnectionMachine& machine = *connection->machine_;
-      connection->settle((machine.*event)(std::move(*outcome), connection->moment()));
-    });
-  });
+  const bool submitted = context_.tasks.try_submit(
+      [&context = context_, work = std::move(work), done = returning<Outcome>(event)] {
+        done(work(context.instances, context.clock.now()));
+      });
   if (submitted) return;
   carry_out(((*machine_).*event)(fail(ErrorCode::kOverloaded, "workers are busy"), moment()));
 }

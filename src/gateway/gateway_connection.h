@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -19,18 +20,15 @@
 #include "gateway/connection_machine.h"
 #include "gateway/hub.h"
 #include "gateway/instance_desk.h"
+#include "gateway/mailroom.h"
 #include "gateway/revocation_poller.h"
+#include "gateway/task_queue.h"
 #include "gateway/ticket_desk.h"
 
 namespace countersign::gateway {
 
-/// Somewhere to run a blocking task. The gateway's own word for a worker pool.
-class TaskQueue {
- public:
-  virtual ~TaskQueue() = default;
-  /// False if there is no room; then the task will not run.
-  virtual bool try_submit(std::function<void()> task) = 0;
-};
+class Messaging;
+struct Client;
 
 /// What all connections share. Everything outlives them.
 struct ConnectionContext {
@@ -43,13 +41,16 @@ struct ConnectionContext {
   const base::Clock& clock;  ///< its wall time never runs backwards
   base::Random& random;
   base::Metrics& metrics;
-  base::Counter& accepted;  ///< connects that succeeded
+  base::Counter& accepted;         ///< connects that succeeded
+  Messaging* messaging = nullptr;  ///< null: nobody gets an inbox
 };
 
-class GatewayConnection final : public ChannelHandler, public HubMember {
+class GatewayConnection final : public ChannelHandler, public HubMember, private MailroomMember {
  public:
-  /// @param address  the client's, for the log.
-  GatewayConnection(const ConnectionContext& context, HubShard& hub, std::string address);
+  /// @param address   the client's, for the log.
+  /// @param mailroom  of the same shard; null: clients get no inbox.
+  GatewayConnection(const ConnectionContext& context, HubShard& hub, std::string address,
+                    Mailroom* mailroom = nullptr);
   ~GatewayConnection() override;
 
   // ChannelHandler
@@ -66,6 +67,14 @@ class GatewayConnection final : public ChannelHandler, public HubMember {
   void on_recheck() override;
 
  private:
+  // MailroomMember
+  void on_user_event(const protocol::UserEvent& event) override;
+  void on_news() override;
+  void on_top(std::int64_t top) override;
+  std::int64_t pushed() const override;
+
+  Client client() const;
+  void leave_mailroom();
   Moment moment() const;
   void settle(Actions actions);
   void carry_out(Actions actions);
@@ -83,8 +92,26 @@ class GatewayConnection final : public ChannelHandler, public HubMember {
   void perform(CheckInstance& action);
   void perform(RefreshInstance& action);
   void perform(EndInstance& action);
+  void perform(AttachInbox& action);
+  void perform(ReadInbox& action);
+  void perform(StoreAck& action);
+  void perform(Ask& action);
+  void perform(TellPresenceAgain& action);
   void perform(Report& action);
 
+  // What reports an outcome to the machine, from any thread.
+  template <class Outcome>
+  std::function<void(Outcome)> returning(Actions (ConnectionMachine::*event)(Outcome, Moment)) {
+    if (!self_) self_ = std::make_shared<GatewayConnection*>(this);
+    return [&shard = channel_->shard(), self = self_, event](Outcome outcome) {
+      shard.post([self, event, outcome = std::move(outcome)]() mutable {
+        GatewayConnection* connection = *self;
+        if (connection == nullptr) return;  // closed meanwhile
+        ConnectionMachine& machine = *connection->machine_;
+        connection->settle((machine.*event)(std::move(outcome), connection->moment()));
+      });
+    };
+  }
   // Runs `work` on a worker and reports its outcome as `event`.
   template <class Outcome>
   void offload(std::function<Outcome(InstanceDesk&, base::SystemTime)> work,
@@ -92,6 +119,7 @@ class GatewayConnection final : public ChannelHandler, public HubMember {
 
   const ConnectionContext& context_;
   HubShard& hub_;
+  Mailroom* const mailroom_;
   Channel* channel_ = nullptr;
   std::string address_;
   std::optional<ConnectionMachine> machine_;
@@ -99,6 +127,7 @@ class GatewayConnection final : public ChannelHandler, public HubMember {
   // Points to this while the connection is open; made when the first store operation starts. Only
   // the shard reads it.
   std::shared_ptr<GatewayConnection*> self_;
+  bool joined_ = false;  // the mailroom
 };
 
 }  // namespace countersign::gateway

@@ -253,6 +253,13 @@ void Hub::live_sessions(std::function<void(std::vector<base::SessionHandle>)> ta
   });
 }
 
+void Hub::on_shards(const std::function<void(std::size_t shard)>& task) {
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    base::Executor* executor = shards_[i]->executor_.load(std::memory_order_acquire);
+    if (executor != nullptr) executor->post([task, i] { task(i); });
+  }
+}
+
 std::size_t Hub::connections() const {
   std::size_t sum = 0;
   for (const auto& shard : shards_) sum += shard->connections();

@@ -132,6 +132,9 @@ class Hub final : public RevocationListener {
   /// any, each session once per shard.
   void live_sessions(std::function<void(std::vector<base::SessionHandle>)> take);
 
+  /// Runs `task` once on every shard that has had a connection, with its index.
+  void on_shards(const std::function<void(std::size_t shard)>& task);
+
   /// Open connections, and those of them whose client is in.
   std::size_t connections() const;
   std::size_t live() const;

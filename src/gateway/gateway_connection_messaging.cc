@@ -1,0 +1,74 @@
+// The driver of one connection, messages: carries what the machine asks for to the desks and the
+// mailroom, and what they say back to the machine.
+#include <utility>
+#include <variant>
+
+#include "gateway/gateway_connection.h"
+#include "gateway/messaging.h"
+
+namespace countersign::gateway {
+
+Client GatewayConnection::client() const {
+  const Membership& who = machine_->membership();
+  return {{std::string(who.application()), {who.identity_type(), std::string(who.endpoint())}},
+          std::string(who.device()),
+          base::InstanceId(std::string(who.instance()))};
+}
+
+void GatewayConnection::perform(AttachInbox& action) {
+  auto done = returning<Result<storage::Attached>>(&ConnectionMachine::on_attached);
+  if (mailroom_ == nullptr) return done(fail(ErrorCode::kNotAvailable, "no messages here"));
+  const bool join = !std::exchange(joined_, true);
+  Client who = client();
+  if (join) mailroom_->join(*this, who.user, channel_->shard());
+  context_.messaging->attach(std::move(who), std::move(action.resume), join, std::move(done));
+}
+
+void GatewayConnection::perform(ReadInbox& action) {
+  context_.messaging->read(client().user, action.after, action.max_entries, action.max_bytes,
+                           returning<Result<storage::InboxPage>>(&ConnectionMachine::on_page));
+}
+
+void GatewayConnection::perform(StoreAck& action) {
+  context_.messaging->acknowledge(
+      client(), std::move(action.epoch), action.offset,
+      returning<Result<std::int64_t>>(&ConnectionMachine::on_acknowledged));
+}
+
+void GatewayConnection::perform(Ask& action) {
+  if (!self_) self_ = std::make_shared<GatewayConnection*>(this);
+  Reply reply = [&shard = channel_->shard(), self = self_,
+                 id = action.id](Result<std::string> frame) {
+    shard.post([self, id, frame = std::move(frame)]() mutable {
+      GatewayConnection* connection = *self;
+      if (connection == nullptr) return;  // closed meanwhile
+      connection->settle(
+          connection->machine_->on_answered(id, std::move(frame), connection->moment()));
+    });
+  };
+  context_.messaging->ask(client(), action.id, std::move(action.request), std::move(reply));
+}
+
+void GatewayConnection::perform(TellPresenceAgain&) {}
+
+void GatewayConnection::leave_mailroom() {
+  if (std::exchange(joined_, false)) mailroom_->leave(*this);
+}
+
+void GatewayConnection::on_user_event(const protocol::UserEvent& event) {
+  if (const auto* entry = std::get_if<protocol::EntryEvent>(&event.what)) {
+    settle(machine_->on_entry(*entry, moment()));
+  } else if (const auto* loose = std::get_if<protocol::LooseEvent>(&event.what)) {
+    const bool typing = loose->kind == protocol::LooseEvent::Kind::kTyping;
+    settle(machine_->on_loose(typing ? LooseQueue::Kind::kTyping : LooseQueue::Kind::kReceipt,
+                              loose->key, loose->push, moment()));
+  }
+}
+
+void GatewayConnection::on_news() { settle(machine_->on_news(moment())); }
+
+void GatewayConnection::on_top(std::int64_t top) { settle(machine_->on_top(top, moment())); }
+
+std::int64_t GatewayConnection::pushed() const { return machine_->pushed(); }
+
+}  // namespace countersign::gateway

@@ -1,0 +1,53 @@
+#include "gateway/send_budget.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace countersign::gateway {
+
+std::optional<std::chrono::milliseconds> SendBudget::take(std::string_view user, double cost,
+                                                          base::SteadyTime now) {
+  const std::size_t hash = std::hash<std::string_view>()(user);
+  Stripe& stripe = stripe_of(hash);
+  const std::lock_guard lock(stripe.mutex);
+  Row& row = refill(stripe, hash, now);
+  if (row.left < 1) {
+    const double seconds = (1 - row.left) / options_.per_second;
+    return std::chrono::milliseconds(1 + static_cast<long>(seconds * 1000));
+  }
+  row.left -= std::min(cost, options_.burst);
+  return std::nullopt;
+}
+
+void SendBudget::charge(std::string_view user, double cost, base::SteadyTime now) {
+  const std::size_t hash = std::hash<std::string_view>()(user);
+  Stripe& stripe = stripe_of(hash);
+  const std::lock_guard lock(stripe.mutex);
+  Row& row = refill(stripe, hash, now);
+  row.left = std::max(row.left - cost, -options_.burst);
+}
+
+SendBudget::Row& SendBudget::refill(Stripe& stripe, std::size_t hash, base::SteadyTime now) {
+  if (stripe.rows.size() >= options_.max_users / kStripes && !stripe.rows.contains(hash)) {
+    forget_full(stripe, now);
+    // Still no room: this many users are busy at once. One row for all newcomers of the stripe.
+    if (stripe.rows.size() >= options_.max_users / kStripes) hash = 0;
+  }
+  const auto [entry, made] = stripe.rows.try_emplace(hash, Row{options_.burst, now});
+  Row& row = entry->second;
+  const double passed = std::chrono::duration<double>(now - row.at).count();
+  if (!made && passed > 0) {
+    row.left = std::min(options_.burst, row.left + passed * options_.per_second);
+    row.at = now;
+  }
+  return row;
+}
+
+void SendBudget::forget_full(Stripe& stripe, base::SteadyTime now) {
+  std::erase_if(stripe.rows, [&](const auto& entry) {
+    const double passed = std::chrono::duration<double>(now - entry.second.at).count();
+    return entry.second.left + passed * options_.per_second >= options_.burst;
+  });
+}
+
+}  // namespace countersign::gateway

@@ -1,0 +1,61 @@
+// The send budget: how many messages a user may send, over all their connections of this node. Each
+// recipient counts one.
+//
+// The table is bounded: a user whose budget is full again is forgotten, and where more users send
+// at once than there are rows, those who share a row share its budget until one of them pauses.
+// Thread-safety: every call may be made from any thread. Source: docs/reference/messages.md.
+#ifndef COUNTERSIGN_GATEWAY_SEND_BUDGET_H_
+#define COUNTERSIGN_GATEWAY_SEND_BUDGET_H_
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.h"
+
+namespace countersign::gateway {
+
+struct SendBudgetOptions {
+  double per_second = 50;
+  double burst = 250;              ///< at once, after a pause
+  std::size_t max_users = 65'536;  ///< that are remembered
+};
+
+class SendBudget {
+ public:
+  explicit SendBudget(SendBudgetOptions options) : options_(options) {}
+
+  /// Takes `cost`, if anything is left: what is taken beyond that is a debt, paid off in time.
+  /// @return how long to wait, if nothing is left.
+  std::optional<std::chrono::milliseconds> take(std::string_view user, double cost,
+                                                base::SteadyTime now);
+  /// It turned out to cost this much more.
+  void charge(std::string_view user, double cost, base::SteadyTime now);
+
+ private:
+  static constexpr std::size_t kStripes = 16;
+  struct Row {
+    double left = 0;
+    base::SteadyTime at;
+  };
+  struct Stripe {
+    std::mutex mutex;
+    std::unordered_map<std::size_t, Row> rows;  // by hash of the user
+  };
+
+  Row& refill(Stripe& stripe, std::size_t hash, base::SteadyTime now);
+  void forget_full(Stripe& stripe, base::SteadyTime now);
+  Stripe& stripe_of(std::size_t hash) { return stripes_[hash % kStripes]; }
+
+  const SendBudgetOptions options_;
+  std::array<Stripe, kStripes> stripes_;
+};
+
+}  // namespace countersign::gateway
+
+#endif  // COUNTERSIGN_GATEWAY_SEND_BUDGET_H_
