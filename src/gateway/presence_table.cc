@@ -104,7 +104,7 @@ Result<PresenceActions> PresenceTable::watch(ConnectionId connection,
   for (const Identity& identity : users) {
     storage::UserKey key{found->second.user->key.application, identity};
     const auto known = users_.find(key);
-    if (known == users_.end() || !std::ranges::binary_search(watched, &known->second)) {
+    if (known == users_.end() || !std::ranges::binary_search(watched, &known->second, ByKey())) {
       wanted.insert(std::move(key));
     }
   }
@@ -121,14 +121,13 @@ Result<PresenceActions> PresenceTable::watch(ConnectionId connection,
     if (user.watchers.empty()) {
       ++watched_users_;
       user.told = state_of(user, now.wall);
-      user.may_push = base::SteadyTime::min();
       user.questions = 0;
       user.at_least = 2;
       user.ask_at = now.steady;
       out.emplace_back(SubscribePresence{key});
     }
     user.watchers.push_back(connection);
-    watched.insert(std::ranges::lower_bound(watched, &user), &user);
+    watched.insert(std::ranges::lower_bound(watched, &user, ByKey()), &user);
     ++watches_;
     settle(user, now, out);
   }
@@ -144,7 +143,7 @@ PresenceActions PresenceTable::unwatch(ConnectionId connection, std::span<const 
   for (const Identity& identity : users) {
     const auto known = users_.find({found->second.user->key.application, identity});
     if (known == users_.end()) continue;
-    const auto place = std::ranges::lower_bound(watched, &known->second);
+    const auto place = std::ranges::lower_bound(watched, &known->second, ByKey());
     if (place == watched.end() || *place != &known->second) continue;
     watched.erase(place);
     remove_watcher(connection, known->second, now, out);
@@ -227,8 +226,10 @@ void PresenceTable::settle(User& user, PresenceTime now, PresenceActions& out) {
   if (user.ask_at <= now.steady) ask(user, now, out);
   if (wants_to_push(user, now.wall) && user.may_push <= now.steady) push(user, now, out);
 
-  due_.erase({user.due, &user});
-  if (user.devices.empty() && user.watchers.empty() && !wants_to_say(user)) {
+  due_.erase(&user);
+  // Who comes and goes quickly is kept until the next word may be said.
+  const bool idle = user.devices.empty() && user.watchers.empty() && !wants_to_say(user);
+  if (idle && user.may_say <= now.steady) {
     if (user.seen) seen_.note(user.key, *user.seen);
     const storage::UserKey key = user.key;
     users_.erase(key);
@@ -238,9 +239,9 @@ void PresenceTable::settle(User& user, PresenceTime now, PresenceActions& out) {
   for (const Device& device : user.devices) {
     if (device.gone_at) user.due = std::min(user.due, *device.gone_at);
   }
-  if (wants_to_say(user)) user.due = std::min(user.due, user.may_say);
+  if (idle || wants_to_say(user)) user.due = std::min(user.due, user.may_say);
   if (wants_to_push(user, now.wall)) user.due = std::min(user.due, user.may_push);
-  if (user.due != base::SteadyTime::max()) due_.insert({user.due, &user});
+  if (user.due != base::SteadyTime::max()) due_.insert(&user);
 }
 
 bool PresenceTable::wants_to_say(const User& user) {
@@ -270,15 +271,15 @@ void PresenceTable::push(User& user, PresenceTime now, PresenceActions& out) {
 PresenceActions PresenceTable::tick(PresenceTime now) {
   PresenceActions out;
   void_words(now, out);
-  while (!due_.empty() && due_.begin()->first <= now.steady) {
-    settle(*due_.begin()->second, now, out);
+  while (!due_.empty() && (*due_.begin())->due <= now.steady) {
+    settle(**due_.begin(), now, out);
   }
   return out;
 }
 
 std::optional<base::SteadyTime> PresenceTable::next_deadline() const {
   base::SteadyTime next = base::SteadyTime::max();
-  if (!due_.empty()) next = due_.begin()->first;
+  if (!due_.empty()) next = (*due_.begin())->due;
   for (const auto& [node, loss] : lost_nodes_) next = std::min(next, loss.until);
   if (bus_lost_) next = std::min(next, bus_lost_->until);
   if (next == base::SteadyTime::max()) return std::nullopt;

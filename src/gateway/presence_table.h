@@ -150,9 +150,18 @@ class PresenceTable {
 
     base::SteadyTime due = base::SteadyTime::max();  ///< its place in `due_`
   };
+  // By content, not by address: equal histories have equal actions.
+  struct ByKey {
+    bool operator()(const User* a, const User* b) const { return UserOrder()(a->key, b->key); }
+  };
+  struct ByDue {
+    bool operator()(const User* a, const User* b) const {
+      return a->due != b->due ? a->due < b->due : UserOrder()(a->key, b->key);
+    }
+  };
   struct Connection {
     User* user = nullptr;
-    std::vector<User*> watched;  ///< sorted by address
+    std::vector<User*> watched;  ///< in ByKey's order
   };
   struct Loss {
     base::SteadyTime until;  ///< words count until then
@@ -181,9 +190,10 @@ class PresenceTable {
   std::uint64_t version_;
   std::map<storage::UserKey, User, UserOrder> users_;
   std::unordered_map<ConnectionId, Connection> connections_;
-  std::set<std::pair<base::SteadyTime, User*>> due_;
+  std::set<User*, ByDue> due_;
   std::map<std::string, Loss> lost_nodes_;
   std::optional<Loss> bus_lost_;
+  base::SteadyTime next_slot_ = base::SteadyTime::min();  ///< for a question after a gap
   std::size_t watches_ = 0;
   std::size_t watched_users_ = 0;
   SeenUsers seen_;  ///< of users who are neither here nor watched

@@ -34,18 +34,18 @@ PresenceActions PresenceTable::on_query(const storage::UserKey& key, PresenceTim
 }
 
 void PresenceTable::on_gap(PresenceTime now) {
-  base::SteadyTime at = now.steady;
+  next_slot_ = std::max(next_slot_, now.steady);
   for (auto& [key, user] : users_) {
     if (user.watchers.empty()) continue;
     // Who waits for a question already is not put off: gaps may come often.
-    const bool waits = user.questions == 0 && user.at_least > 1;
+    if (user.questions == 0 && user.at_least > 1) continue;
     user.questions = 0;
     user.at_least = 2;
-    user.ask_at = waits ? std::min(user.ask_at, at) : at;
-    at += options_.ask_spread;
-    due_.erase({user.due, &user});
+    user.ask_at = next_slot_;
+    next_slot_ += options_.ask_spread;
+    due_.erase(&user);
     user.due = std::min(user.due, user.ask_at);
-    due_.insert({user.due, &user});
+    due_.insert(&user);
   }
 }
 

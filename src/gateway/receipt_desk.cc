@@ -50,8 +50,8 @@ void ReceiptDesk::add(std::string_view application, const storage::Receipt& rece
 DueReceipts ReceiptDesk::take(base::SteadyTime now) {
   DueReceipts out;
   forget(now);
-  while (!waiting_.empty() && waiting_.begin()->first <= now) {
-    Row& row = *waiting_.begin()->second;
+  while (!waiting_.empty() && (*waiting_.begin())->second.due <= now) {
+    Row& row = **waiting_.begin();
     waiting_.erase(waiting_.begin());
     const Key& key = row.first;
     State& state = row.second;
@@ -70,7 +70,7 @@ DueReceipts ReceiptDesk::take(base::SteadyTime now) {
     state.waiting = false;
     state.may_publish = now + options_.interval;
     state.due = std::max(now + options_.remember, state.may_publish);
-    remembered_.insert({state.due, &row});
+    remembered_.insert(&row);
   }
   return out;
 }
@@ -94,7 +94,7 @@ void ReceiptDesk::count_failed(const CountRequest& request, base::SteadyTime now
 std::optional<base::SteadyTime> ReceiptDesk::next_deadline() const {
   // What is only remembered can be forgotten when next something happens.
   if (waiting_.empty()) return std::nullopt;
-  return waiting_.begin()->first;
+  return (*waiting_.begin())->second.due;
 }
 
 ReceiptDesk::Row* ReceiptDesk::open(Key key, base::SteadyTime now) {
@@ -113,20 +113,22 @@ ReceiptDesk::Row* ReceiptDesk::open(Key key, base::SteadyTime now) {
 void ReceiptDesk::wait(Row& row, base::SteadyTime now) {
   State& state = row.second;
   if (state.waiting) return;
-  remembered_.erase({state.due, &row});
+  remembered_.erase(&row);
   state.waiting = true;
   state.due = std::max(now, state.may_publish);
-  waiting_.insert({state.due, &row});
+  waiting_.insert(&row);
 }
 
 void ReceiptDesk::forget(base::SteadyTime now) {
-  while (!remembered_.empty() && remembered_.begin()->first <= now) erase_oldest_remembered();
+  while (!remembered_.empty() && (*remembered_.begin())->second.due <= now)
+    erase_oldest_remembered();
 }
 
 void ReceiptDesk::erase_oldest_remembered() {
   const auto oldest = remembered_.begin();
-  rows_.erase(rows_.find(oldest->second->first));
+  const auto row = rows_.find((*oldest)->first);
   remembered_.erase(oldest);
+  rows_.erase(row);
 }
 
 }  // namespace countersign::gateway

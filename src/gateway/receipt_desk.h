@@ -101,6 +101,13 @@ class ReceiptDesk {
   };
   using Rows = std::map<Key, State, KeyOrder>;
   using Row = Rows::value_type;
+  // By content, not by address: equal histories have equal publications.
+  struct DueOrder {
+    bool operator()(const Row* a, const Row* b) const {
+      return a->second.due != b->second.due ? a->second.due < b->second.due
+                                            : KeyOrder()(a->first, b->first);
+    }
+  };
 
   /// The row, made if there is room; null otherwise.
   Row* open(Key key, base::SteadyTime now);
@@ -110,8 +117,8 @@ class ReceiptDesk {
 
   const ReceiptOptions options_;
   Rows rows_;
-  std::set<std::pair<base::SteadyTime, Row*>> waiting_;     ///< by when they may be published
-  std::set<std::pair<base::SteadyTime, Row*>> remembered_;  ///< by when they are forgotten
+  std::set<Row*, DueOrder> waiting_;     ///< by when they may be published
+  std::set<Row*, DueOrder> remembered_;  ///< by when they are forgotten
   std::size_t dropped_ = 0;
 };
 
