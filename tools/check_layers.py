@@ -73,7 +73,7 @@ def violations(name, text):
 
 
 def is_test(path):
-    return path.name.endswith(("_test.cc", "_fixture.h")) or "testing" in path.parts or "conformance" in path.parts
+    return path.name.endswith(("_test.cc", "_test_support.cc", "_test_support.h", "_fixture.h")) or "testing" in path.parts or "conformance" in path.parts
 
 
 def self_test():

@@ -35,6 +35,7 @@ build() {
   header_of prometheus/registry.h prometheus-cpp-dev
   header_of utf8proc.h libutf8proc-dev
   header_of idn2.h libidn2-dev
+  header_of nats/nats.h libnats-dev
 }
 
 test() {
@@ -48,6 +49,7 @@ test() {
   command_of sqlite3 sqlite3
   command_of curl curl
   command_of openssl openssl
+  command_of nats-server nats-server
   header_of gtest/gtest.h libgtest-dev
   header_of gmock/gmock.h libgmock-dev
   header_of rapidcheck.h librapidcheck-dev

@@ -18,6 +18,7 @@ base::Counter& gaps(base::Metrics& metrics, const char* reason) {
 
 BusMetrics::BusMetrics(base::Metrics& metrics)
     : connected(metrics.gauge("countersign_bus_connected", "1 while the bus is there")),
+      nodes(metrics.gauge("countersign_bus_nodes", "Nodes that are heard, this one included")),
       published(publications(metrics, "published")),
       overloaded(publications(metrics, "overloaded")),
       away(publications(metrics, "away")),
@@ -26,6 +27,6 @@ BusMetrics::BusMetrics(base::Metrics& metrics)
       gaps_returned(gaps(metrics, "returned")),
       gaps_slow(gaps(metrics, "slow")),
       gaps_error(gaps(metrics, "error")),
-      gaps_silence(gaps(metrics, "silence")) {}
+      gaps_missed(gaps(metrics, "missed")) {}
 
 }  // namespace countersign::bus

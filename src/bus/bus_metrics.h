@@ -11,6 +11,7 @@ struct BusMetrics {
   explicit BusMetrics(base::Metrics& metrics);
 
   base::Gauge& connected;
+  base::Gauge& nodes;         ///< that are heard, this one included
   base::Counter& published;   ///< handed to the bus
   base::Counter& overloaded;  ///< refused: too much waited
   base::Counter& away;        ///< refused: the bus was away
@@ -19,7 +20,7 @@ struct BusMetrics {
   base::Counter& gaps_returned;
   base::Counter& gaps_slow;
   base::Counter& gaps_error;
-  base::Counter& gaps_silence;
+  base::Counter& gaps_missed;
 };
 
 }  // namespace countersign::bus

@@ -60,7 +60,14 @@ const std::vector<SettingRow>& rows() {
        "Where durable state lives: `sqlite:PATH`. Default: countersign.db in data_dir."},
       {"storage.workers", &S::storage_workers, "Threads that wait for the store.", {}, 2, 256},
       {"bus.url", &S::bus_url,
-       "How nodes hasten news to each other: `local:` is within this process."},
+       "How nodes hasten news to each other: `local:` is within this process; "
+       "`nats://[USER@]HOST[:PORT]` (`tls://` for TLS) names NATS servers, the members of one "
+       "cluster "
+       "separated by commas."},
+      {"bus.password_file", &S::bus_password_file,
+       "File with the password of the user that bus.url names or, if it names none, with a token."},
+      {"bus.ca_file", &S::bus_ca_file,
+       "Certificate authorities of the NATS servers, in PEM; asks for TLS. Default: the system's."},
 
       {"application.key", &S::application_key,
        "Public key of the default application. With application.secret_file; together they may be "
@@ -171,6 +178,43 @@ const std::vector<SettingRow>& rows() {
        "Refuse a ticket that another device presented before."},
       {"gateway.ping_seconds", &S::gateway_ping_seconds, "Pause between pings.", {}, 5, 300},
 
+      {"messages.unknown_users",
+       &S::messages_unknown_users,
+       "What becomes of a message to somebody who has no account here and never connected. "
+       "`refuse`: the sender hears 102. `keep`: it waits for them, in an inbox that is small until "
+       "they connect.",
+       {"refuse", "keep"}},
+      {"messages.presence",
+       &S::messages_presence,
+       "Who may see whether somebody is there: `contacts`, people who share a conversation with "
+       "them; `everybody` of the application; `off`, nobody.",
+       {"contacts", "everybody", "off"}},
+      {"messages.retention_days",
+       &S::messages_retention_days,
+       "Messages are kept this long, and no longer. A device that was away for longer reloads what "
+       "it shows.",
+       {},
+       1,
+       3650},
+      {"messages.inbox_entries",
+       &S::messages_inbox_entries,
+       "Entries one inbox takes; beyond it senders hear 212. Nothing accepted leaves early.",
+       {},
+       100,
+       100000000},
+      {"messages.inbox_mebibytes",
+       &S::messages_inbox_mebibytes,
+       "The same in MiB of messages.",
+       {},
+       1,
+       1048576},
+      {"messages.inbox_entries_of_sender",
+       &S::messages_inbox_entries_of_sender,
+       "Of an inbox's entries, how many may be one sender's.",
+       {},
+       10,
+       100000000},
+
       {"limits.max_connections",
        &S::limits_max_connections,
        "Connections in all.",
@@ -221,7 +265,7 @@ const std::vector<SettingRow>& rows() {
        16777216},
       {"limits.max_queued_bytes",
        &S::limits_max_queued_bytes,
-       "What may wait to be sent to one client.",
+       "What may wait to be sent to one client for 10 seconds; twice as much may not wait at all.",
        {},
        4096,
        1073741824},
@@ -237,6 +281,20 @@ const std::vector<SettingRow>& rows() {
        {},
        1,
        100000},
+      {"limits.messages_per_second",
+       &S::limits_messages_per_second,
+       "Messages of one user a second, on average and over all connections to this node, each "
+       "recipient counting one; five times as many at once.",
+       {},
+       1,
+       1000000},
+      {"limits.max_devices_per_user",
+       &S::limits_max_devices_per_user,
+       "Devices whose place in the inbox is kept for one user; beyond it the one longest away is "
+       "forgotten.",
+       {},
+       1,
+       10000},
 
       {"compat.query_credentials", &S::compat_query_credentials,
        "POST /api/auth takes user name and password from the query string, as the C# tutorial "

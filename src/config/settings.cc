@@ -128,8 +128,12 @@ Result<void> check_together(Settings& s) {
     return bad("storage.url", s.storage_url.substr(0, s.storage_url.find(':') + 1),
                "this version keeps its state in SQLite: sqlite:PATH");
   }
-  if (s.bus_url != "local:") {
-    return bad("bus.url", "settings", "this version knows `local:` alone");
+  const bool nats = s.bus_url.starts_with("nats://") || s.bus_url.starts_with("tls://");
+  if (s.bus_url != "local:" && !nats) {  // not quoted: it may hold a password
+    return bad("bus.url", "settings", "wants local:, nats://HOST[:PORT] or tls://HOST[:PORT]");
+  }
+  if (!nats && !(s.bus_password_file.empty() && s.bus_ca_file.empty())) {
+    return bad("bus.url", "settings", "bus.password_file and bus.ca_file want NATS servers in it");
   }
   if (s.compat_sinch_sdk) {
     return bad("compat.sinch_sdk", "settings",

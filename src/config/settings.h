@@ -41,6 +41,8 @@ struct Settings {
   std::string storage_url;
   std::int64_t storage_workers = 16;
   std::string bus_url = "local:";
+  std::string bus_password_file;
+  std::string bus_ca_file;
 
   std::string application_key;
   std::string application_secret_file;
@@ -67,6 +69,13 @@ struct Settings {
   bool gateway_replay_cache = false;
   std::int64_t gateway_ping_seconds = 25;
 
+  std::string messages_unknown_users = "refuse";
+  std::string messages_presence = "contacts";
+  std::int64_t messages_retention_days = 30;
+  std::int64_t messages_inbox_entries = 100'000;
+  std::int64_t messages_inbox_mebibytes = 256;
+  std::int64_t messages_inbox_entries_of_sender = 20'000;
+
   std::int64_t limits_max_connections = 18'000;
   std::int64_t limits_max_connections_per_address = 512;
   std::int64_t limits_max_header_bytes = 16 * 1024;
@@ -78,6 +87,8 @@ struct Settings {
   std::int64_t limits_max_queued_bytes = 256 * 1024;
   std::int64_t limits_max_instances_per_user = 50;
   std::int64_t limits_commands_per_second = 50;
+  std::int64_t limits_messages_per_second = 20;
+  std::int64_t limits_max_devices_per_user = 100;
 
   bool compat_query_credentials = false;
   bool compat_sinch_sdk = false;

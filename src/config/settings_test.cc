@@ -10,12 +10,28 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Settings, DefaultsPutEverythingUnderTheDataDirectory) {
   const auto settings = load_settings(std::nullopt, {}, {{"data_dir", "/srv/cs"}});
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ(settings->storage_url, "sqlite:/srv/cs/countersign.db");
   EXPECT_EQ(settings->master_key_file, "/srv/cs/master.key");
+}
+
+TEST(Settings, BusIsLocalOrNats) {
+  for (const std::string good : {"local:", "nats://a", "tls://u@a:1,tls://b:2"}) {
+    EXPECT_TRUE(load_settings(std::nullopt, {}, {{"bus.url", good}}).ok()) << good;
+  }
+  for (const std::string bad : {"", "local", "http://u:s3cret@a", "redis://u:s3cret@a"}) {
+    const auto settings = load_settings(std::nullopt, {}, {{"bus.url", bad}});
+    ASSERT_FALSE(settings.ok()) << bad;
+    EXPECT_THAT(settings.error().detail, HasSubstr("bus.url"));
+    EXPECT_THAT(settings.error().detail, Not(HasSubstr("s3cret")));
+  }
+  EXPECT_FALSE(load_settings(std::nullopt, {}, {{"bus.ca_file", "/ca.pem"}}).ok());
+  EXPECT_TRUE(
+      load_settings(std::nullopt, {}, {{"bus.url", "nats://a"}, {"bus.ca_file", "/ca.pem"}}).ok());
 }
 
 TEST(Settings, FlagsOverrideTheEnvironment) {

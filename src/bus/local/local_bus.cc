@@ -80,6 +80,7 @@ class LocalBus final : public Bus {
  public:
   LocalBus(const base::Clock& clock, base::Metrics& metrics) : clock_(clock), metrics_(metrics) {
     metrics_.connected.set(1);
+    metrics_.nodes.set(1);
   }
 
   Result<void> publish(std::string_view subject, std::string payload) override {
