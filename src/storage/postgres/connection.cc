@@ -13,8 +13,6 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr int kOldestServer = 140000;
-/// How much longer than the server's own timeout an answer is waited for.
-constexpr milliseconds kAnswerMargin(5'000);
 
 constexpr const char* kBegin = "BEGIN";
 constexpr const char* kCommit = "COMMIT";
@@ -136,7 +134,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectionSettings& s
   if (handle == nullptr) return fail(ErrorCode::kStoreFailed, "no memory for a connection");
   const milliseconds answer_timeout = settings.statement_timeout.count() == 0
                                           ? milliseconds(0)
-                                          : settings.statement_timeout + kAnswerMargin;
+                                          : settings.statement_timeout + settings.answer_margin;
   std::unique_ptr<Connection> connection(new Connection(handle, answer_timeout));
 
   const auto refuse = [&](std::string_view why) {
@@ -202,8 +200,13 @@ Result<void> Connection::set_up(const ConnectionSettings& settings) {
 }
 
 void Connection::receive_notice(void* self, const PGresult* notice) {
-  if (field(notice, PG_DIAG_SEVERITY_NONLOCALIZED) != "WARNING") return;
-  static_cast<Connection*>(self)->warning_ = one_line(field(notice, PG_DIAG_MESSAGE_PRIMARY));
+  Connection& connection = *static_cast<Connection*>(self);
+  const std::string_view severity = field(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  // What ends an idle session comes as a notice: nothing was asked.
+  if (severity == "FATAL" || severity == "PANIC") connection.broken_ = true;
+  if (severity == "WARNING") {
+    connection.warning_ = one_line(field(notice, PG_DIAG_MESSAGE_PRIMARY));
+  }
 }
 
 void Connection::start_deadline() {
@@ -388,15 +391,14 @@ bool Connection::still_there() {
   pollfd entry{PQsocket(handle_), POLLIN, 0};
   if (::poll(&entry, 1, 0) == 0) return true;
   // Something to read while nothing was asked: a notice, or the end.
-  if (PQconsumeInput(handle_) == 0 || PQstatus(handle_) != CONNECTION_OK) {
-    return lose("the connection was lost");
-  }
+  if (PQconsumeInput(handle_) == 0) return lose("the connection was lost");
   while (PQisBusy(handle_) == 0) {
     PGresult* result = PQgetResult(handle_);
     if (result == nullptr) break;
     PQclear(result);
   }
-  return PQstatus(handle_) == CONNECTION_OK || lose("the connection was lost");
+  if (PQstatus(handle_) != CONNECTION_OK) broken_ = true;
+  return !broken_;
 }
 
 }  // namespace countersign::storage::postgres

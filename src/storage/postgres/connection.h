@@ -34,6 +34,8 @@ struct ConnectionSettings {
   std::string url;  ///< may hold a password: never shown, see describe_url()
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds statement_timeout{10'000};
+  /// How much longer than statement_timeout an answer is waited for.
+  std::chrono::milliseconds answer_margin{5'000};
   std::chrono::milliseconds lock_timeout{2'000};
   std::chrono::milliseconds idle_in_transaction_timeout{1'000};
   /// See PostgresOptions::allow_unsafe_server_for_test.

@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 
 /// A transaction that meets others is repeated so often before it fails.
-constexpr int kMaxAttempts = 10;
+constexpr int kMaxAttempts = 20;
 constexpr milliseconds kFirstPause(50);
 constexpr milliseconds kLongestPause(1'000);
 
@@ -77,7 +77,7 @@ void Database::pause_before_repeat(int attempt) {
   std::chrono::microseconds pause;
   {
     const std::lock_guard lock(mutex_);
-    pause = std::chrono::microseconds(random_() % (std::uint32_t{1'000} << std::min(attempt, 6)));
+    pause = std::chrono::microseconds(random_() % (std::uint32_t{1'000} << std::min(attempt, 8)));
   }
   std::this_thread::sleep_for(pause);
 }

@@ -1,8 +1,8 @@
 // PostgresServer: a PostgreSQL server of its own for a test program.
 //
-// initdb and postgres run in a new folder under the temporary one, as the user `postgres` when the
-// tests run as root (PostgreSQL refuses root), on a unix socket and a free port of 127.0.0.1. The
-// kernel stops the server if the test program dies. fsync is on, as in earnest.
+// initdb and postgres run in a new folder (in memory, unless TMPDIR says where), as the user
+// `postgres` when the tests run as root (PostgreSQL refuses root), on a unix socket and a free port
+// of 127.0.0.1. The kernel stops the server if the test program dies. fsync is on, as in earnest.
 // Thread-safety: one thread starts, stops and makes databases; the server serves any.
 #ifndef COUNTERSIGN_STORAGE_POSTGRES_TESTING_POSTGRES_SERVER_H_
 #define COUNTERSIGN_STORAGE_POSTGRES_TESTING_POSTGRES_SERVER_H_
@@ -34,10 +34,13 @@ class PostgresServer {
   PostgresServer& operator=(const PostgresServer&) = delete;
 
   void start();
+  /// start() on the port of before.
+  void start_again();
   /// SIGKILL to the server, whose sessions end with it, and waits for its end.
   void kill();
   /// SIGINT: sessions are told to end, what is committed is written out.
   void stop();
+  int port() const { return port_; }
   /// SIGSTOP and SIGCONT to all its processes: it answers nothing, and nothing is closed.
   void pause();
   void go_on();
