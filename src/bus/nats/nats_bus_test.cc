@@ -296,6 +296,29 @@ TEST(NatsBus, UserPasswordAndTokenAreShownToTheServer) {
   EXPECT_NE(node.open(options), nullptr);
 }
 
+TEST(NatsBus, NeedsNoMorePermissionsThanTheManualSays) {
+  NatsServer server(
+      "authorization { users: [ { user: u, password: p, permissions: {\n"
+      "  publish: [\"countersign.>\", \"$KV.>\", \"$JS.API.>\"]\n"
+      "  subscribe: [\"countersign.>\", \"_INBOX.>\"] } } ] }");
+  TestNode node;
+  const auto bus = node.open("nats://u:p@" + server.address());
+  Gaps gaps(*bus);
+  Heard heard;
+  const auto a = subscribed(*bus, "news", heard.handler());
+  ASSERT_TRUE(succeeded(bus->publish("news", "x")));
+  EXPECT_TRUE(heard.wait_for("x"));
+  const auto leases = bus->leases("nodes", hours(1));
+  ASSERT_TRUE(succeeded(leases));
+  const auto first = (*leases)->acquire("node1", "a");
+  ASSERT_TRUE(succeeded(first));
+  EXPECT_TRUE(succeeded((*leases)->release("node1", *first)));
+  EXPECT_TRUE(succeeded((*leases)->acquire("node1", "a")));
+  EXPECT_EQ((*leases)->list()->size(), 1u);
+  EXPECT_TRUE(succeeded(bus->leases("nodes", hours(2))));
+  EXPECT_EQ(gaps.count(), 0);
+}
+
 TEST(NatsBus, TlsWantsACertificateOfTheServersAddressFromOurAuthority) {
   const TestFolder folder;
   make_certificate(folder, "server", "IP:127.0.0.1");
