@@ -8,5 +8,7 @@ export default defineConfig({
     pool: "threads",
     poolOptions: { threads: { singleThread: true } },
     unstubGlobals: true,
+    // Seeded schedules take seconds on a machine that builds at the same time.
+    testTimeout: 60_000,
   },
 });

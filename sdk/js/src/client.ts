@@ -14,14 +14,18 @@ import {
   codeBadState,
   codeDeviceInUse,
   codeNoSocket,
+  codeNotAvailable,
   codeTerminated,
+  codeUnsent,
   codeWrongPerson,
   ticketFailure,
 } from "./errors.js";
 import { Emitter, type Listener } from "./events.js";
 import { Link, type Outcome } from "./link.js";
+import type { Messages } from "./message_types.js";
+import { MessageHub, type Owner } from "./messages.js";
 import { Log, reportListenerFailure, type LogEntry } from "./log.js";
-import type { ClientOptions, Credentials } from "./options.js";
+import type { ClientOptions, Credentials, SignOutOptions } from "./options.js";
 import { decodeConnect, decodeRefresh, numberIn, type Body } from "./protocol.js";
 import { SignOutChannel } from "./sign_out_channel.js";
 import { ConnectionMachine, handshakeLimitMs, probeLimitMs } from "./state.js";
@@ -42,6 +46,9 @@ interface Deferred {
   reject(error: CountersignError): void;
 }
 
+/** For the SDK only: what is behind `client.messages`. */
+export let hubOf: (client: Client) => MessageHub | null;
+
 export class Client {
   readonly #options: ClientOptions;
   readonly #base: Base;
@@ -51,6 +58,8 @@ export class Client {
   readonly #machine: ConnectionMachine;
   readonly #channel: SignOutChannel;
   readonly #tab: TabSession;
+  /** `null` unless the page asked for messages. */
+  readonly #hub: MessageHub | null;
 
   readonly #inputs: Input[] = [];
   #dispatching = false;
@@ -64,8 +73,12 @@ export class Client {
   #ready: Deferred | null = null;
   #lastState: ConnectionState = "disconnected";
   #connection: ConnectionInfo | null = null;
-  /** The server's clock minus `environment.now()`. */
-  #serverOffset = 0;
+  /** The server's clock minus `environment.now()`; `null` before the first connect. */
+  #serverOffset: number | null = null;
+
+  static {
+    hubOf = (client) => client.#hub;
+  }
 
   /**
    * @param url  where the server is, for instance `https://example.org`; when absent, where the script
@@ -83,6 +96,7 @@ export class Client {
       device: options.device,
       resume: options.resume !== false,
     });
+    this.#hub = options.capabilities?.includes("messaging") ? this.#makeHub() : null;
   }
 
   get state(): ConnectionState {
@@ -92,6 +106,22 @@ export class Client {
   /** What the gateway said about the live connection; `null` while there is none. */
   get info(): ConnectionInfo | null {
     return this.state === "connected" ? this.#connection : null;
+  }
+
+  /**
+   * Messages, conversations, presence.
+   * @throws CountersignError 108 when option `capabilities` does not name `messaging`.
+   */
+  get messages(): Messages {
+    if (this.#hub === null) {
+      throw new CountersignError(codeNotAvailable, 'Messages were not asked for: option capabilities: ["messaging"].');
+    }
+    return this.#hub;
+  }
+
+  /** Messages of this person that wait in this browser, failed ones included. */
+  get unsentCount(): number {
+    return this.#hub?.unsentCount ?? 0;
   }
 
   on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): () => void {
@@ -156,14 +186,27 @@ export class Client {
       else link.closeAfter("terminate", terminateLimitMs, done);
     });
     this.disconnect();
+    this.#hub?.terminated();
     await this.#tab.leave();
     await farewell;
   }
 
-  /** Tells the other tabs of this browser that the person signs out, then terminates. */
-  signOut(): Promise<void> {
+  /**
+   * Tells the other tabs of this browser that the person signs out, then terminates. Their messages are removed
+   * from this browser; while some are unsent nothing happens unless the page says that they may go.
+   * @throws CountersignError 910 while messages are unsent; `messages` tells how many with `unsent`.
+   */
+  async signOut({ discardUnsent = false }: SignOutOptions = {}): Promise<void> {
+    const count = this.unsentCount;
+    if (count > 0 && !discardUnsent) {
+      this.#hub?.warnUnsent();
+      const text = count === 1 ? "A message is" : `${count} messages are`;
+      throw new CountersignError(codeUnsent, `${text} still waiting to be sent.`);
+    }
     if (this.#tab.person.identity !== undefined) this.#channel.announce(this.#tab.person);
-    return this.terminate();
+    const wiped = this.#hub?.wipe();
+    await this.terminate();
+    await wiped;
   }
 
   /** What `connect()` needs to come back as the same instance, or `null`. A credential: keep it safe. */
@@ -237,7 +280,7 @@ export class Client {
         break;
       case "drop":
         this.#link?.close(action.code);
-        this.#link = null;
+        this.#loseLink();
         break;
       case "getTicket":
         void this.#getTicket(this.#run);
@@ -290,17 +333,14 @@ export class Client {
     this.#log.write("debug", `Connecting to ${url}`);
     try {
       const link: Link = new Link(this.#environment.openTransport, url, {
-        opened: () =>
-          link.command("connect", this.#connectBody(credential), handshakeLimitMs, (outcome) =>
-            this.#onConnectReply(link, credential, outcome),
-          ),
+        opened: () => void this.#sayConnect(link, credential),
         traffic: () => this.#dispatch({ type: "traffic" }),
         push: (name, body) => this.#onPush(name, body),
         malformed: () => {
           if (++malformed <= maxMalformedLogged) this.#log.write("warn", "Ignored a frame that is not of the protocol");
         },
         closed: (code) => {
-          this.#link = null;
+          this.#loseLink();
           this.#dispatch({ type: "closed", code });
         },
       });
@@ -310,6 +350,41 @@ export class Client {
       const why = thrown instanceof Error ? ` (${thrown.name})` : "";
       this.#dispatch({ type: "end", end: { kind: "refused", code, reason: `${message}${why}` } });
     }
+  }
+
+  #loseLink(): void {
+    this.#link = null;
+    this.#hub?.disconnected();
+  }
+
+  async #sayConnect(link: Link, credential: Credential): Promise<void> {
+    const owner = this.#owner();
+    const place = this.#hub === null || owner === null ? null : await this.#hub.prepare(owner);
+    if (place !== null && this.#link !== link) return;
+    link.command("connect", { ...this.#connectBody(credential), ...place }, handshakeLimitMs, (outcome) =>
+      this.#onConnectReply(link, credential, outcome),
+    );
+  }
+
+  /** Whose messages these are; `null` before anybody is known. */
+  #owner(): Owner | null {
+    const { applicationKey, identity } = this.#tab.person;
+    if (applicationKey === undefined || identity === undefined) return null;
+    return { gateway: this.#base, applicationKey, identity, device: this.#tab.device };
+  }
+
+  #makeHub(): MessageHub {
+    return new MessageHub({
+      environment: this.#environment,
+      log: this.#log,
+      send: (verb, body, timeoutMs, done) => {
+        const link = this.state === "connected" ? this.#link : null;
+        link?.command(verb, body, timeoutMs, done);
+        return link !== null;
+      },
+      serverNow: () => (this.#serverOffset === null ? Date.now() : this.#environment.now() + this.#serverOffset),
+      running: () => this.#ready !== null,
+    });
   }
 
   #connectBody(credential: Credential): Body {
@@ -372,6 +447,7 @@ export class Client {
       expiresInMs: expiresAt === null ? null : expiresAt - serverTime,
       pingIntervalMs: reply.pingIntervalMs,
     });
+    if (this.#link === link) this.#hub?.connected(reply.inbox);
   }
 
   #onRefreshReply(outcome: Outcome): void {
@@ -381,7 +457,7 @@ export class Client {
     }
     const expiresAt = decodeRefresh(outcome.body);
     this.#log.write("info", `Ticket refreshed${until(expiresAt)}`);
-    const expiresInMs = expiresAt === null ? null : expiresAt - (this.#environment.now() + this.#serverOffset);
+    const expiresInMs = expiresAt === null ? null : expiresAt - (this.#environment.now() + (this.#serverOffset ?? 0));
     this.#dispatch({ type: "refreshed", expiresInMs });
     const session = this.#tab.current;
     if (expiresAt === null || this.#connection === null || session === null) return;
@@ -397,8 +473,10 @@ export class Client {
     } else if (name === "bye") {
       const retryAfterMs = numberIn(body, "retry_after_ms");
       this.#dispatch({ type: "bye", code: numberIn(body, "code") ?? 0, retryAfterMs });
+    } else {
+      // Kinds this version does not know are nobody's business.
+      this.#hub?.push(name, body);
     }
-    // Kinds this version does not know are none of its business.
   }
 
   // Tickets.
@@ -450,6 +528,7 @@ export class Client {
     this.#stopWatching = null;
     this.#channel.close();
     this.#connection = null;
+    this.#hub?.stopped();
     this.#ready?.reject(
       end === undefined
         ? new CountersignError(codeTerminated, "The client was stopped.")

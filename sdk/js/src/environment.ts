@@ -3,6 +3,7 @@
  * does without, and tests bring their own.
  */
 import { makeClock } from "./clock.js";
+import { openDurableStore, type DurableStore } from "./durable_store.js";
 import type { TransportFactory } from "./transport.js";
 import { openWebSocket } from "./transport_websocket.js";
 
@@ -32,6 +33,8 @@ export interface Environment {
   readonly fetch: typeof fetch | null;
   /** Lives as long as the tab, reloads included. */
   readonly storage: KeyValueStore | null;
+  /** What outlives the tab and is shared by all tabs; opened once. */
+  readonly openStore: () => Promise<DurableStore>;
   readonly locks: LockKeeper | null;
   readonly openBroadcast: ((name: string) => Broadcast) | null;
   /** Milliseconds since some moment; never slow, never back (`clock.ts`). */
@@ -49,6 +52,7 @@ export interface Environment {
 }
 
 let shared: Environment | undefined;
+let store: Promise<DurableStore> | undefined;
 
 /** What this browser offers. One object per page, because the clients of a page share their slots. */
 export function browserEnvironment(): Environment {
@@ -56,6 +60,11 @@ export function browserEnvironment(): Environment {
     openTransport: openWebSocket,
     fetch: typeof fetch === "function" ? fetch.bind(globalThis) : null,
     storage: attempt(() => (typeof sessionStorage === "undefined" ? null : sessionStorage)),
+    openStore: () =>
+      (store ??= openDurableStore(
+        attempt(() => (typeof indexedDB === "undefined" ? null : indexedDB)),
+        attempt(() => (typeof localStorage === "undefined" ? null : localStorage)),
+      )),
     locks: attempt(() => (typeof navigator === "undefined" ? null : (navigator.locks ?? null))),
     openBroadcast:
       typeof BroadcastChannel === "function" ? (name) => new BroadcastChannel(name) as Broadcast : null,

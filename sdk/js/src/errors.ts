@@ -19,6 +19,7 @@ export const clientCodes = {
   907: { name: "unreachable", text: "The server cannot be reached.", temporary: true },
   908: { name: "no_socket", text: "This page cannot open a WebSocket to the gateway.", temporary: false },
   909: { name: "device_in_use", text: "The session is in use by another tab.", temporary: false },
+  910: { name: "unsent", text: "Messages are still waiting to be sent.", temporary: false },
 } as const satisfies Readonly<Record<number, CodeRow>>;
 
 export const codeInternal = 100;
@@ -29,6 +30,8 @@ export const codeNotAvailable = 108;
 export const codeTicketExpired = 109;
 export const codeInstanceExpired = 110;
 export const codeTooManyRequests = 111;
+export const codeLimitExceeded = 106;
+export const codeMessageExpired = 213;
 export const codeOverloaded = 113;
 export const codeCredentials = 600;
 export const codeNotSignedIn = 601;
@@ -42,6 +45,7 @@ export const codeBadAnswer = 906;
 export const codeUnreachable = 907;
 export const codeNoSocket = 908;
 export const codeDeviceInUse = 909;
+export const codeUnsent = 910;
 
 export const closeInstanceExpired = 4105;
 export const closeBadInstance = 4500;

@@ -99,7 +99,8 @@ export interface ConversationInfo {
   readonly version: number;
   /** Whether this user is a member now. */
   readonly member: boolean;
-  readonly admin: Identity | null;
+  /** Whether this user may change the group. */
+  readonly admin: boolean;
   readonly memberCount: number;
   /** Of a group only the first; `members()` has all. */
   readonly members: readonly Horizon[];

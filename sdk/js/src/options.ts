@@ -17,7 +17,7 @@ export interface ClientOptions {
   readonly identity?: Identity | undefined;
   /** An id for this device, 1 to 64 of `A-Za-z0-9_-`; by default the tab's own. */
   readonly device?: string | undefined;
-  /** Names of what the client can do, told to the gateway. */
+  /** Names of what the client can do, told to the gateway; `messaging` brings `client.messages`. */
   readonly capabilities?: readonly string[] | undefined;
   /** Whether a tab takes up its instance again after a reload; default true. */
   readonly resume?: boolean | undefined;
@@ -29,3 +29,8 @@ export interface ClientOptions {
 
 /** What `connect()` accepts: a ticket, or what `getSession()` returned earlier. */
 export type Credentials = string | { readonly userTicket: string } | Session;
+
+export interface SignOutOptions {
+  /** Whether messages that were not sent yet may be lost; without it they hold up the sign-out. */
+  readonly discardUnsent?: boolean | undefined;
+}

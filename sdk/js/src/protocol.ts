@@ -57,7 +57,8 @@ function decodeLine(line: string): Message {
   return Object.keys(value).length === 0 ? { kind: "ping" } : { kind: "malformed" };
 }
 
-function decodeError(error: Body): CountersignError {
+/** The error of a command, or of a message that did not arrive. */
+export function decodeError(error: Body): CountersignError {
   const code = numberIn(error, "code") ?? codeInternal;
   const temporary = own(error, "temporary");
   const message = own(error, "message");
@@ -85,6 +86,8 @@ export interface ConnectReply {
   readonly limits: Readonly<Record<string, number>>;
   readonly instance: string | null;
   readonly secret: string | null;
+  /** Where this device stands in its inbox, for a client that asked for it (`message_wire.ts`). */
+  readonly inbox: unknown;
 }
 
 const defaultPingIntervalMs = 25_000;
@@ -112,6 +115,7 @@ export function decodeConnect(body: Body): ConnectReply | null {
     limits: isBody(limits) ? numbersOf(limits) : {},
     instance: stringIn(reply, "instance"),
     secret: stringIn(reply, "secret"),
+    inbox: own(reply, "inbox"),
   };
 }
 
@@ -127,12 +131,14 @@ export function numberIn(body: Body, name: string): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
-function stringIn(body: Body, name: string): string | null {
+/** A text that is the object's own and not empty, or `null`. */
+export function stringIn(body: Body, name: string): string | null {
   const value = own(body, name);
   return typeof value === "string" && value !== "" ? value : null;
 }
 
-function timeIn(body: Body, name: string): number | null {
+/** A time in milliseconds since 1970, or `null`. */
+export function timeIn(body: Body, name: string): number | null {
   const text = stringIn(body, name);
   const time = text === null ? Number.NaN : Date.parse(text);
   return Number.isNaN(time) ? null : time;
@@ -143,7 +149,8 @@ function numbersOf(body: Body): Record<string, number> {
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, number] => entry[1] !== undefined));
 }
 
-function own(body: Body, name: string): unknown {
+/** The object's own member, or `undefined`. */
+export function own(body: Body, name: string): unknown {
   return Object.prototype.hasOwnProperty.call(body, name) ? body[name] : undefined;
 }
 

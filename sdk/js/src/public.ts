@@ -37,7 +37,15 @@ export type {
   UnsentEvent,
   UserInput,
 } from "./message_types.js";
-export type { ClientOptions, Credentials } from "./options.js";
+export type {
+  ClassicMessage,
+  MessageClient,
+  MessageClientListener,
+  MessageDeliveryInfo,
+  MessageFailureInfo,
+  Recipient,
+} from "./message_client.js";
+export type { ClientOptions, Credentials, SignOutOptions } from "./options.js";
 export type { ProgressPromise } from "./promise.js";
 export { SinchClient } from "./sinch_client.js";
 export type { Capabilities, SinchClientConfig, StartInput } from "./sinch_client.js";

@@ -3,7 +3,7 @@
  * run with nothing changed but the script's address.
  */
 import { isPageOrigin, serverBase, type Base } from "./address.js";
-import { Client } from "./client.js";
+import { Client, hubOf } from "./client.js";
 import { browserEnvironment, type Environment } from "./environment.js";
 import {
   CountersignError,
@@ -15,7 +15,9 @@ import {
 } from "./errors.js";
 import { Emitter, type Listener } from "./events.js";
 import { Log, reportListenerFailure, type LogEntry } from "./log.js";
-import type { Credentials } from "./options.js";
+import { MessageClient } from "./message_client.js";
+import type { Messages } from "./message_types.js";
+import type { Credentials, SignOutOptions } from "./options.js";
 import { ProgressPromise } from "./promise.js";
 import { isBody } from "./protocol.js";
 import { ticketForPassword, ticketOfSignedIn } from "./ticket_endpoint.js";
@@ -66,6 +68,7 @@ export class SinchClient {
   readonly #base: Base;
   readonly #emitter = new Emitter<ClientEvents>();
   readonly #log: Log;
+  readonly #messageClient: MessageClient;
   #run: Run | null = null;
   #terminating: Promise<void> | null = null;
 
@@ -74,6 +77,7 @@ export class SinchClient {
     this.#environment = { ...browserEnvironment(), ...config.environment };
     this.#base = serverBase(config.url, this.#environment.pageOrigin);
     this.#log = new Log((entry) => this.#publish(entry), "sinch");
+    this.#messageClient = new MessageClient(this.#environment);
   }
 
   /** The state of the connection, for pages that show it. */
@@ -125,9 +129,20 @@ export class SinchClient {
     return this.#stop((client) => client.terminate());
   }
 
-  /** Like `terminate()`, and the clients of this person in the browser's other tabs end too. */
-  signOut(): Promise<void> {
-    return this.#stop((client) => client.signOut());
+  /**
+   * Like `terminate()`, and the clients of this person in the browser's other tabs end too.
+   * @throws CountersignError 910 while messages are unsent, unless they may be discarded.
+   */
+  async signOut(options: SignOutOptions = {}): Promise<void> {
+    const client = this.#run?.client ?? null;
+    // Refused before anything is stopped.
+    if (client !== null && client.unsentCount > 0 && options.discardUnsent !== true) return client.signOut();
+    await this.#stop((stopping) => stopping.signOut(options));
+  }
+
+  /** Messages of this person that wait in this browser, failed ones included. */
+  get unsentCount(): number {
+    return this.#run?.client?.unsentCount ?? 0;
   }
 
   /** What `start()` needs to come back as the same instance, or `null`. A credential: keep it safe. */
@@ -135,14 +150,34 @@ export class SinchClient {
     return this.#run?.client?.getSession() ?? null;
   }
 
-  /** @throws CountersignError 108: messages do not exist in this version. */
-  getMessageClient(): never {
-    throw new CountersignError(codeNotAvailable, "Messages are not available in this version of Countersign.");
+  /**
+   * The same object through any number of starts; its listeners stay.
+   * @throws CountersignError 108 when the capability was not asked for.
+   */
+  getMessageClient(): MessageClient {
+    this.#requireMessaging();
+    return this.#messageClient;
+  }
+
+  /**
+   * The messages of the modern client.
+   * @throws CountersignError 108 when the capability was not asked for, 105 before `start()`.
+   */
+  get messages(): Messages {
+    this.#requireMessaging();
+    const client = this.#run?.client ?? null;
+    if (client === null) throw new CountersignError(codeBadState, "Start the client first.");
+    return client.messages;
   }
 
   /** @throws CountersignError 108: calls do not exist in this version. */
   getCallClient(): never {
     throw new CountersignError(codeNotAvailable, "Calls are not available in this version of Countersign.");
+  }
+
+  #requireMessaging(): void {
+    if (this.#config.capabilities?.messaging === true) return;
+    throw new CountersignError(codeNotAvailable, "Messages were not asked for: capabilities: {messaging: true}.");
   }
 
   /** Takes the client for one start, or yields work that refuses because it is taken. */
@@ -235,6 +270,8 @@ export class SinchClient {
     forward("signedOut");
     forward("error");
     forward("refreshed");
+    const hub = hubOf(client);
+    if (hub !== null) this.#messageClient.attach(hub);
     return client;
   }
 

@@ -3,6 +3,7 @@
  * the tabs of one browser share, reloads, duplicated tabs, and a page that wakes up.
  */
 import type { Broadcast, Environment, KeyValueStore, LockKeeper } from "../src/environment.js";
+import { MemoryStore, type DurableStore } from "../src/durable_store.js";
 import type { FakeServer } from "./fake_server.js";
 
 export class FakeStorage implements KeyValueStore {
@@ -84,6 +85,40 @@ class Channels {
   }
 }
 
+/** What all tabs of a browser share on disk. Each operation takes a millisecond, and can be made to fail. */
+export class FakeDisk implements DurableStore {
+  readonly #memory = new MemoryStore();
+  kind: DurableStore["kind"] = "indexeddb";
+  failing = false;
+  /** Keys in the order in which they were written. */
+  readonly writes: string[] = [];
+
+  get(key: string): Promise<unknown> {
+    return this.#after(() => this.#memory.get(key));
+  }
+  put(key: string, value: unknown): Promise<void> {
+    return this.#after(() => {
+      this.writes.push(key);
+      return this.#memory.put(key, structuredClone(value));
+    });
+  }
+  remove(key: string): Promise<void> {
+    return this.#after(() => this.#memory.remove(key));
+  }
+  list(prefix: string): Promise<[string, unknown][]> {
+    return this.#after(() => this.#memory.list(prefix));
+  }
+  removeAll(prefix: string): Promise<void> {
+    return this.#after(() => this.#memory.removeAll(prefix));
+  }
+
+  async #after<T>(act: () => Promise<T>): Promise<T> {
+    await new Promise((done) => setTimeout(done, 1));
+    if (this.failing) throw new DOMException("no room", "QuotaExceededError");
+    return act();
+  }
+}
+
 export interface TabFeatures {
   readonly locks?: boolean;
   readonly broadcast?: boolean;
@@ -132,6 +167,7 @@ export class FakeTab {
       openTransport: browser.server.openTransport,
       fetch: ((url: string, init: RequestInit) => browser.fetch(url, init)) as typeof fetch,
       storage: features.storage === false ? null : this.storage,
+      openStore: () => Promise.resolve<DurableStore>(features.storage === false ? new MemoryStore() : browser.disk),
       openBroadcast: features.broadcast === false ? null : () => browser.channels.open(),
       now: () => Date.now(),
       random: () => browser.random(),
@@ -153,6 +189,7 @@ export class FakeTab {
 export class FakeBrowser {
   readonly locks = new FakeLocks();
   readonly channels = new Channels();
+  readonly disk = new FakeDisk();
   randomCounter = 0;
   random = (): number => 0.5;
   fetch: (url: string, init: RequestInit) => Promise<Response> = () => Promise.reject(new TypeError("no network"));

@@ -5,6 +5,7 @@
 import { readTicket, type TicketClaims } from "../src/ticket.js";
 import type { Transport, TransportEvents } from "../src/transport.js";
 import type { Identity } from "../src/types.js";
+import { FakeMessages } from "./fake_messages.js";
 
 export interface Json {
   readonly [name: string]: unknown;
@@ -112,8 +113,16 @@ export class FakeConnection {
       this.send({ id, terminate: {} });
       this.close(1000);
     } else {
-      this.#refuse(id, { code: 104 });
+      this.#message(id, command);
     }
+  }
+
+  #message(id: unknown, command: Json): void {
+    const answer = this.server.messages.answer(this, command);
+    const [verb = ""] = Object.keys(command).filter((name) => name !== "id");
+    if (answer === null) this.#refuse(id, { code: 104 });
+    else if (typeof (answer as Partial<Refusal>).code === "number") this.#refuse(id, answer as Refusal);
+    else this.send({ id, [verb]: answer });
   }
 
   #refuse(id: unknown, { close, ...error }: Refusal): void {
@@ -144,9 +153,11 @@ export class FakeConnection {
         ping: { interval: pingIntervalMs, pong: true },
         limits: { max_frame_bytes: 65536 },
         ...(made ? { instance: found.id, secret: found.secret } : {}),
+        ...this.server.messages.connect(this, found.identity, found.device, body),
         ...this.server.extraInConnect,
       },
     });
+    this.server.messages.begin(this);
     this.#pinger = setInterval(() => this.raw("{}"), pingIntervalMs);
     this.#watchExpiry(found);
   }
@@ -179,6 +190,7 @@ export class FakeServer {
   readonly connections: FakeConnection[] = [];
   readonly instances = new Map<string, Instance>();
   readonly revokedSessions = new Set<string>();
+  readonly messages = new FakeMessages(this);
   /** Nobody answers: every connection breaks before it opens. */
   down = false;
   /** Sockets stay open, but nothing comes through: a dead network path. */

@@ -379,9 +379,14 @@ describe("What does not exist yet", () => {
   test("is refused when it is called, not in the constructor", () => {
     const world = makeWorld();
     const { client } = makeSinch(world, { capabilities: { messaging: true, calling: true, video: true } });
-    for (const call of [() => client.getMessageClient(), () => client.getCallClient()]) {
-      expect(call).toThrow(CountersignError);
-      expect(call).toThrow(/not available/);
+    expect(() => client.getCallClient()).toThrow(CountersignError);
+    expect(() => client.getCallClient()).toThrow(/not available/);
+  });
+
+  test("includes messages that the page did not ask for", () => {
+    const { client } = makeSinch(makeWorld(), { capabilities: { calling: true } });
+    for (const call of [() => client.getMessageClient(), () => client.messages]) {
+      expect(call).toThrow(expect.objectContaining({ code: 108 }));
     }
   });
 
