@@ -19,17 +19,6 @@ bool AccountPages::is_fresh(const storage::SignInSession& session) const {
   return site_.clock.now() - session.authenticated <= kFreshFor;
 }
 
-net::Response AccountPages::show_client(const Call& call) const {
-  const storage::Account& account = call.session->account;
-  const issuing::IssuerOptions& issuing = site_.issuer.options();
-  const Result<Identity> identity = issuing::identity_of(account, issuing.identity);
-  ClientView view;
-  view.user_name = identity.ok() ? identity->endpoint : account.user_name;
-  view.application_key = issuing.application_key;
-  view.tokens.session_cookie = call.session_cookie;
-  return html(200, pages_.client(view));
-}
-
 net::Awaitable<net::Response> AccountPages::show_account(const Call& call) const {
   co_return co_await account_page(call, 200, std::nullopt, {}, call.session_cookie);
 }

@@ -1,4 +1,4 @@
-// AccountPages: what a signed-in person sees and does: the client page, the list of sessions, the
+// AccountPages: what a signed-in person sees and does about the account: the list of sessions, the
 // password.
 // Thread-safety: every call may be made from any shard. `call.session` is set.
 #ifndef COUNTERSIGN_WEB_ACCOUNT_PAGES_H_
@@ -17,7 +17,6 @@ class AccountPages {
   /// Both outlive this.
   AccountPages(const SiteContext& site, const Pages& pages) : site_(site), pages_(pages) {}
 
-  net::Response show_client(const Call& call) const;
   net::Awaitable<net::Response> show_account(const Call& call) const;
   /// Fields current_password and new_password. The session gets a new id; all others end. If it has
   /// ended itself meanwhile, the password is changed all the same and the person signs in with it.

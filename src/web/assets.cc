@@ -39,7 +39,8 @@ Asset make_asset(std::string_view name, bool hashed_name) {
 }  // namespace
 
 Assets::Assets() {
-  for (const std::string_view name : {"style.css", "logo.svg", "client_page.js", "forms.js"}) {
+  for (const std::string_view name :
+       {"style.css", "logo.svg", "client_page.js", "chat_page.js", "forms.js"}) {
     assets_.push_back(make_asset(name, true));
   }
   for (const std::string_view name : {"countersign.js", "countersign.mjs"}) {

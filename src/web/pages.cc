@@ -61,6 +61,7 @@ Pages::Pages(const Assets& assets)
       sign_in_(embedded_file("sign_in.html")),
       sign_up_(embedded_file("sign_up.html")),
       client_(embedded_file("client.html")),
+      chat_(embedded_file("chat.html")),
       account_(embedded_file("account.html")),
       session_row_(embedded_file("session_row.html")),
       message_(embedded_file("message.html")) {}
@@ -77,6 +78,7 @@ std::string Pages::in_frame(const Frame& frame, std::string_view main) const {
       {"sdk", flag(frame.sdk)},
       {"signed_in", flag(signed_in)},
       {"on_client", flag(frame.current == "client")},
+      {"on_chat", flag(frame.current == "chat")},
       {"on_account", flag(frame.current == "account")},
       {"csrf_token", token},
       {"main", main},
@@ -132,6 +134,20 @@ std::string Pages::client(const ClientView& view) const {
                    .sdk = true,
                    .tokens = &view.tokens,
                    .current = "client"},
+                  main);
+}
+
+std::string Pages::chat(const ClientView& view) const {
+  const std::string main = chat_.render({
+      {"user_name", view.user_name},
+      {"application_key", view.application_key},
+  });
+  return in_frame({.title = "Chat",
+                   .main_class = "chat-main",
+                   .script = "chat_page.js",
+                   .sdk = true,
+                   .tokens = &view.tokens,
+                   .current = "chat"},
                   main);
 }
 

@@ -45,6 +45,7 @@ struct PageTokens {
   std::string for_path(std::string_view path) const;
 };
 
+/// Of the client page and the chat page.
 struct ClientView {
   std::string user_name;
   std::string application_key;
@@ -79,6 +80,7 @@ class Pages {
   std::string sign_in(const SignInView& view) const;
   std::string sign_up(const SignUpView& view) const;
   std::string client(const ClientView& view) const;
+  std::string chat(const ClientView& view) const;
   std::string account(const AccountView& view) const;
   std::string message(const MessageView& view) const;
 
@@ -89,7 +91,7 @@ class Pages {
     std::string_view script = {};  ///< asset
     bool sdk = false;
     const PageTokens* tokens = nullptr;  ///< set: somebody is signed in
-    std::string_view current = {};       ///< `client`, `account` or neither
+    std::string_view current = {};       ///< `client`, `chat`, `account` or none
   };
   std::string in_frame(const Frame& frame, std::string_view main) const;
   std::string session_row(const AccountView& view, const storage::SignInSession& session) const;
@@ -99,6 +101,7 @@ class Pages {
   PageTemplate sign_in_;
   PageTemplate sign_up_;
   PageTemplate client_;
+  PageTemplate chat_;
   PageTemplate account_;
   PageTemplate session_row_;
   PageTemplate message_;

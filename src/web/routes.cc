@@ -22,6 +22,7 @@ constexpr std::array kRoutes = {
           Cors::kListed, kFormBytes},
     // The pages.
     Route{"GET", "/", Endpoint::kClientPage, Access::kSignedIn},
+    Route{"GET", "/chat", Endpoint::kChatPage, Access::kSignedIn},
     Route{"GET", "/users/sign_up", Endpoint::kSignUpPage},
     Route{"POST", "/users/sign_up", Endpoint::kSignUp, Access::kAnybody, Guard::kCrossSite,
           Cors::kNone, kFormBytes},

@@ -15,6 +15,7 @@ namespace countersign::web {
 /// What answers.
 enum class Endpoint : std::uint8_t {
   kClientPage,
+  kChatPage,
   kSignUpPage,
   kSignUp,
   kSignInPage,

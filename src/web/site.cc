@@ -40,6 +40,7 @@ Site::Site(SiteContext context)
       pages_(assets_),
       sign_in_pages_(context_, pages_),
       account_pages_(context_, pages_),
+      client_pages_(context_, pages_),
       ticket_endpoints_(context_) {}
 
 std::size_t Site::body_limit(std::string_view method, std::string_view path) const {
@@ -99,7 +100,9 @@ net::Awaitable<net::Response> Site::answer(const net::Request& request, net::Sha
 net::Awaitable<net::Response> Site::dispatch(Call& call) {
   switch (call.route.endpoint) {
     case Endpoint::kClientPage:
-      co_return account_pages_.show_client(call);
+      co_return client_pages_.show_client(call);
+    case Endpoint::kChatPage:
+      co_return client_pages_.show_chat(call);
     case Endpoint::kSignUpPage:
       co_return co_await sign_in_pages_.show_sign_up(call);
     case Endpoint::kSignUp:

@@ -14,6 +14,7 @@
 #include "net/http_handler.h"
 #include "web/account_pages.h"
 #include "web/assets.h"
+#include "web/client_pages.h"
 #include "web/pages.h"
 #include "web/routes.h"
 #include "web/sign_in_pages.h"
@@ -53,6 +54,7 @@ class Site final : public net::HttpHandler {
   const Pages pages_;
   const SignInPages sign_in_pages_;
   const AccountPages account_pages_;
+  const ClientPages client_pages_;
   const TicketEndpoints ticket_endpoints_;
 };
 
