@@ -4,6 +4,7 @@
  */
 import type { Broadcast, Environment, KeyValueStore, LockKeeper } from "../src/environment.js";
 import { MemoryStore, type DurableStore } from "../src/durable_store.js";
+import type { TransportFactory } from "../src/transport.js";
 import type { FakeServer } from "./fake_server.js";
 
 export class FakeStorage implements KeyValueStore {
@@ -93,6 +94,24 @@ export class FakeDisk implements DurableStore {
   /** Keys in the order in which they were written. */
   readonly writes: string[] = [];
 
+  /** The disk as one page has it: what the page had not finished when it went never happens. */
+  seenBy(page: { readonly alive: boolean }): DurableStore {
+    const whileAlive = <T>(act: () => Promise<T>): Promise<T> => this.#after(act, page);
+    const memory = this.#memory;
+    return {
+      kind: this.kind,
+      get: (key) => whileAlive(() => memory.get(key)),
+      put: (key, value) =>
+        whileAlive(() => {
+          this.writes.push(key);
+          return memory.put(key, structuredClone(value));
+        }),
+      remove: (key) => whileAlive(() => memory.remove(key)),
+      list: (prefix) => whileAlive(() => memory.list(prefix)),
+      removeAll: (prefix) => whileAlive(() => memory.removeAll(prefix)),
+    };
+  }
+
   get(key: string): Promise<unknown> {
     return this.#after(() => this.#memory.get(key));
   }
@@ -112,8 +131,8 @@ export class FakeDisk implements DurableStore {
     return this.#after(() => this.#memory.removeAll(prefix));
   }
 
-  async #after<T>(act: () => Promise<T>): Promise<T> {
-    await new Promise((done) => setTimeout(done, 1));
+  async #after<T>(act: () => Promise<T>, page?: { readonly alive: boolean }): Promise<T> {
+    await new Promise<void>((done) => setTimeout(() => page?.alive !== false && done(), 1));
     if (this.failing) throw new DOMException("no room", "QuotaExceededError");
     return act();
   }
@@ -129,6 +148,7 @@ export interface TabFeatures {
 /** One tab. Its environment is that of the page it shows at present. */
 export class FakeTab {
   environment: Environment;
+  #page = { alive: true };
   readonly #wakers = new Set<() => void>();
 
   constructor(
@@ -141,6 +161,7 @@ export class FakeTab {
 
   /** The page goes, with its sockets, locks and listeners; the tab shows it anew. */
   reload(): void {
+    this.#page.alive = false;
     this.browser.locks.dropPage(this.environment);
     this.#wakers.clear();
     this.environment = this.#load();
@@ -163,11 +184,14 @@ export class FakeTab {
   #load(): Environment {
     const { browser, features } = this;
     let counter = 0;
+    const life = { alive: true };
+    this.#page = life;
+    const disk = browser.disk.seenBy(life);
     const page = {
-      openTransport: browser.server.openTransport,
+      openTransport: lastingAs(life, browser.server.openTransport),
       fetch: ((url: string, init: RequestInit) => browser.fetch(url, init)) as typeof fetch,
       storage: features.storage === false ? null : this.storage,
-      openStore: () => Promise.resolve<DurableStore>(features.storage === false ? new MemoryStore() : browser.disk),
+      openStore: () => Promise.resolve<DurableStore>(features.storage === false ? new MemoryStore() : disk),
       openBroadcast: features.broadcast === false ? null : () => browser.channels.open(),
       now: () => Date.now(),
       random: () => browser.random(),
@@ -184,6 +208,21 @@ export class FakeTab {
       locks: features.locks === false ? null : browser.locks.keeperOf(page),
     }) as Environment;
   }
+}
+
+/** Sockets of a page: they neither speak nor listen once the page has gone. */
+function lastingAs(life: { readonly alive: boolean }, open: TransportFactory): TransportFactory {
+  return (url, events) => {
+    const transport = open(url, {
+      opened: () => life.alive && events.opened(),
+      frame: (text) => life.alive && events.frame(text),
+      closed: (code) => life.alive && events.closed(code),
+    });
+    return {
+      send: (frame) => void (life.alive && transport.send(frame)),
+      close: (code) => transport.close(code),
+    };
+  };
 }
 
 export class FakeBrowser {

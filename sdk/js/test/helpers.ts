@@ -3,7 +3,7 @@ import { afterEach, beforeEach, vi } from "vitest";
 
 import { Client } from "../src/client.js";
 import type { ClientOptions } from "../src/options.js";
-import type { ClientEvents, End, StateChange } from "../src/types.js";
+import type { ClientEvents, End, Identity, StateChange } from "../src/types.js";
 import { FakeBrowser, type FakeTab } from "./fake_browser.js";
 import { applicationKey, FakeServer } from "./fake_server.js";
 
@@ -93,4 +93,42 @@ export async function rejection(promise: PromiseLike<unknown>): Promise<{ code: 
     return thrown as { code: number; message: string };
   }
   throw new Error("the promise did not reject");
+}
+
+/** A generator of numbers in [0, 1) that is the same for the same seed (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export interface Chatting extends Signed {
+  /** Texts of others, as listeners got them; a repeat is marked. */
+  readonly heard: string[];
+  readonly resets: string[];
+}
+
+/** A connected client with messages, for whom `identity` is signed in. */
+export async function chatting(
+  world: World,
+  identity: Identity,
+  tab: FakeTab = world.browser.openTab(),
+  listen = true,
+): Promise<Chatting> {
+  const signed = makeClient(world, { capabilities: ["messaging"], getTicket: () => world.server.mint({ identity }) }, tab);
+  const heard: string[] = [];
+  const resets: string[] = [];
+  const { messages } = signed.client;
+  if (listen) {
+    messages.on("message", ({ text, redelivered }) => heard.push(redelivered ? `${text} (again)` : text));
+  }
+  messages.on("reset", ({ reason }) => resets.push(reason));
+  const ready = signed.client.connect();
+  await pass(60);
+  await ready;
+  return { ...signed, heard, resets };
 }
