@@ -116,8 +116,24 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
   event.key = conversation + ' ' + std::string(identity_type_name(client.user.identity.type)) +
               ' ' + client.user.identity.endpoint;
   event.push = protocol::encode_typing_push(conversation, client.user.identity, typing.start);
-  publisher_.loose(client.user.application, others, event);
+  if (may_tell_typing(client.user.application + ' ' + event.key)) {
+    publisher_.loose(client.user.application, others, event);
+  }
   return protocol::encode_typing_reply(id);
+}
+
+bool ConversationDesk::may_tell_typing(const std::string& who) {
+  const base::SteadyTime now = clock_.steady();
+  const auto over = [&](base::SteadyTime told) { return now - told >= options_.typing_interval; };
+  const std::lock_guard lock(mutex_);
+  if (typed_.size() >= options_.max_typing) {
+    std::erase_if(typed_, [&](const auto& entry) { return over(entry.second); });
+    if (typed_.size() >= options_.max_typing) return false;
+  }
+  const auto [entry, first] = typed_.try_emplace(who, now);
+  if (!first && !over(entry->second)) return false;
+  entry->second = now;
+  return true;
 }
 
 Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t id,

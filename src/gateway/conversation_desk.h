@@ -9,8 +9,11 @@
 #ifndef COUNTERSIGN_GATEWAY_CONVERSATION_DESK_H_
 #define COUNTERSIGN_GATEWAY_CONVERSATION_DESK_H_
 
+#include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include "countersign/result.h"
 
@@ -28,6 +31,8 @@ namespace countersign::gateway {
 struct ConversationDeskOptions {
   std::size_t max_answer_bytes = 64 * 1024;
   std::size_t max_blocks = 1'000;
+  std::chrono::milliseconds typing_interval{1'000};  ///< of one person in one conversation
+  std::size_t max_typing = 16'384;                   ///< who typed within it
 };
 
 class ConversationDesk {
@@ -61,12 +66,16 @@ class ConversationDesk {
   Result<std::string> obey(const Client& client, std::uint32_t id, const protocol::Block& block);
   Result<std::string> obey(const Client& client, std::uint32_t id, const protocol::ListBlocked&);
 
+  bool may_tell_typing(const std::string& who);
+
   const ConversationDeskOptions options_;
   storage::MessageStore& store_;
   AudienceCache& audiences_;
   MessagePublisher& publisher_;
   ReceiptOffice& receipts_;
   const base::Clock& clock_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, base::SteadyTime> typed_;  // when it was last told
 };
 
 }  // namespace countersign::gateway

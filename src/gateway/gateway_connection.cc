@@ -75,6 +75,7 @@ void GatewayConnection::on_closed() {
   if (!machine_) return;  // the handshake failed
   carry_out(machine_->on_closed());
   leave_mailroom();
+  disappear(false);
   hub_.remove(*this);
   if (self_) *self_ = nullptr;
   channel_ = nullptr;
@@ -121,10 +122,14 @@ void GatewayConnection::perform(CloseWith& action) {
       .counter("countersign_gateway_closes_total", "Connections closed by the gateway.",
                {{"code", std::string(close_name(action.code))}})
       .add();
+  disappear(action.code == CloseCode::kRevoked);
   channel_->close(action.code);
 }
 
-void GatewayConnection::perform(CloseNormally&) { channel_->close_normally(); }
+void GatewayConnection::perform(CloseNormally&) {
+  disappear(true);
+  channel_->close_normally();
+}
 
 void GatewayConnection::perform(VerifyTicket& action) {
   const Moment now = moment();
@@ -147,6 +152,7 @@ void GatewayConnection::perform(Announce&) {
   base::log_info("client_connected",
                  {{"connection", machine_->connection_name()}, {"address", address_}});
   hub_.announce(*this);
+  appear();
 }
 
 void GatewayConnection::perform(Leave&) {

@@ -75,6 +75,9 @@ class GatewayConnection final : public ChannelHandler, public HubMember, private
 
   Client client() const;
   void leave_mailroom();
+  // To the presence office.
+  void appear();
+  void disappear(bool clean);
   Moment moment() const;
   void settle(Actions actions);
   void carry_out(Actions actions);
@@ -127,7 +130,8 @@ class GatewayConnection final : public ChannelHandler, public HubMember, private
   // Points to this while the connection is open; made when the first store operation starts. Only
   // the shard reads it.
   std::shared_ptr<GatewayConnection*> self_;
-  bool joined_ = false;  // the mailroom
+  bool joined_ = false;   // the mailroom
+  bool present_ = false;  // the presence office knows it
 };
 
 }  // namespace countersign::gateway

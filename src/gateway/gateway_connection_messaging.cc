@@ -46,10 +46,34 @@ void GatewayConnection::perform(Ask& action) {
           connection->machine_->on_answered(id, std::move(frame), connection->moment()));
     });
   };
-  context_.messaging->ask(client(), action.id, std::move(action.request), std::move(reply));
+  context_.messaging->ask(client(), machine_->connection(), action.id, std::move(action.request),
+                          std::move(reply));
 }
 
-void GatewayConnection::perform(TellPresenceAgain&) {}
+void GatewayConnection::perform(TellPresenceAgain&) {
+  context_.messaging->presence().tell_again(machine_->connection());
+}
+
+void GatewayConnection::appear() {
+  if (!joined_) return;
+  const Client who = client();
+  context_.messaging->presence().connect(
+      machine_->connection(), who.user, who.device,
+      [&shard = channel_->shard(), self = self_](const std::string& key, const std::string& push) {
+        shard.post([self, key, push] {
+          GatewayConnection* connection = *self;
+          if (connection == nullptr) return;  // closed meanwhile
+          connection->settle(connection->machine_->on_loose(LooseQueue::Kind::kPresence, key, push,
+                                                            connection->moment()));
+        });
+      });
+  present_ = true;
+}
+
+void GatewayConnection::disappear(bool clean) {
+  if (!std::exchange(present_, false)) return;
+  context_.messaging->presence().disconnect(machine_->connection(), clean);
+}
 
 void GatewayConnection::leave_mailroom() {
   if (std::exchange(joined_, false)) mailroom_->leave(*this);
@@ -62,6 +86,8 @@ void GatewayConnection::on_user_event(const protocol::UserEvent& event) {
     const bool typing = loose->kind == protocol::LooseEvent::Kind::kTyping;
     settle(machine_->on_loose(typing ? LooseQueue::Kind::kTyping : LooseQueue::Kind::kReceipt,
                               loose->key, loose->push, moment()));
+  } else if (std::holds_alternative<protocol::PresenceQuery>(event.what)) {
+    context_.messaging->presence().on_query({event.application, event.user});
   }
 }
 

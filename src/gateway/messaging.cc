@@ -14,8 +14,6 @@ Messaging::Messaging(const MessagingSetup& setup, storage::MessageStore& store, 
       hub_(hub),
       tasks_(tasks),
       clock_(clock),
-      pushes_(metrics.counter("countersign_inbox_pushes_total",
-                              "Frames with entries, receipts and the like sent to clients.")),
       pages_(metrics.counter("countersign_inbox_pages_total", "Stretches of inboxes read.")),
       attached_(metrics.counter("countersign_inbox_attached_total",
                                 "Times that a device asked where it stands.")),
@@ -27,14 +25,17 @@ Messaging::Messaging(const MessagingSetup& setup, storage::MessageStore& store, 
       desk_(options_.desk, store, publisher_, audiences_, tasks, clock, random, metrics,
             setup.directory, setup.master_key),
       conversations_(options_.conversations, store, audiences_, publisher_, receipts_, clock),
+      presence_(options_.presence_mode, options_.presence, store, bus_, publisher_, clock, random),
       worker_(options_.worker, store, *this, clock, metrics) {
   desk_.on_fan_out([this] { worker_.wake(); });
   for (std::size_t i = 0; i < hub.shard_count(); ++i) {
     mailrooms_.push_back(
         std::make_unique<Mailroom>(options_.mailroom, bus_, store, tasks, mailroom_metrics_));
   }
-  bus_.on_gap(
-      [this] { hub_.on_shards([this](std::size_t shard) { mailrooms_[shard]->on_gap(); }); });
+  bus_.on_gap([this] {
+    hub_.on_shards([this](std::size_t shard) { mailrooms_[shard]->on_gap(); });
+    presence_.on_gap();
+  });
 }
 
 Messaging::~Messaging() {
@@ -44,6 +45,7 @@ Messaging::~Messaging() {
 
 void Messaging::start() {
   receipts_.start();
+  presence_.start();
   worker_.start();
 }
 
@@ -51,12 +53,14 @@ void Messaging::stop() {
   bus_.on_gap(nullptr);
   worker_.stop();
   receipts_.stop();
+  presence_.stop();
   calls_.wait();
 }
 
 void Messaging::tick() {
   const base::SteadyTime now = clock_.steady();
   hub_.on_shards([this, now](std::size_t shard) { mailrooms_[shard]->sweep(now); });
+  presence_.tick();
 }
 
 void Messaging::attach(Client client, std::optional<protocol::ClientPosition> resume, bool join,
@@ -110,7 +114,8 @@ void Messaging::acknowledge(Client client, std::string epoch, std::int64_t offse
                      });
 }
 
-void Messaging::ask(Client client, std::uint32_t id, MessagingRequest request, Reply reply) {
+void Messaging::ask(Client client, ConnectionId connection, std::uint32_t id,
+                    MessagingRequest request, Reply reply) {
   Reply counted = [call = calls_.begin(), reply = std::move(reply)](Result<std::string> frame) {
     reply(std::move(frame));
   };
@@ -120,9 +125,15 @@ void Messaging::ask(Client client, std::uint32_t id, MessagingRequest request, R
   if (auto* change = std::get_if<protocol::ChangeGroup>(&request)) {
     return desk_.change_group(client, id, std::move(*change), std::move(counted));
   }
-  const bool submitted =
-      tasks_.try_submit([this, client = std::move(client), id, request = std::move(request),
-                         counted] { counted(conversations_.answer(client, id, request)); });
+  if (const auto* set = std::get_if<protocol::SetPresence>(&request)) {
+    return counted(presence_.set(connection, id, *set));
+  }
+  const bool submitted = tasks_.try_submit(
+      [this, client = std::move(client), connection, id, request = std::move(request), counted] {
+        const auto* watch = std::get_if<protocol::WatchPresence>(&request);
+        counted(watch != nullptr ? presence_.watch(connection, client.user, id, *watch)
+                                 : conversations_.answer(client, id, request));
+      });
   if (!submitted) counted(fail(ErrorCode::kOverloaded, "workers are busy"));
 }
 

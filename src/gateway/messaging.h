@@ -30,6 +30,7 @@
 #include "gateway/message_publisher.h"
 #include "gateway/message_worker.h"
 #include "gateway/outstanding_calls.h"
+#include "gateway/presence_office.h"
 #include "gateway/receipt_office.h"
 #include "gateway/task_queue.h"
 #include "storage/message_store.h"
@@ -43,6 +44,8 @@ struct MessagingOptions {
   ReceiptOptions receipts;
   MessageWorkerOptions worker;
   MailroomOptions mailroom;
+  PresenceMode presence_mode = PresenceMode::kContacts;
+  PresenceOptions presence;
   std::size_t max_devices_per_user = 100;
 };
 
@@ -82,9 +85,10 @@ class Messaging final : private MessageSink {
   /// @param done  with the cursor as the store has it now.
   void acknowledge(Client client, std::string epoch, std::int64_t offset,
                    std::function<void(Result<std::int64_t>)> done);
-  void ask(Client client, std::uint32_t id, MessagingRequest request, Reply reply);
+  void ask(Client client, ConnectionId connection, std::uint32_t id, MessagingRequest request,
+           Reply reply);
 
-  base::Counter& pushes() { return pushes_; }
+  PresenceOffice& presence() { return presence_; }
 
  private:
   // MessageSink
@@ -100,7 +104,6 @@ class Messaging final : private MessageSink {
   Hub& hub_;
   TaskQueue& tasks_;
   const base::Clock& clock_;
-  base::Counter& pushes_;
   base::Counter& pages_;
   base::Counter& attached_;
   base::Counter& acks_;
@@ -110,6 +113,7 @@ class Messaging final : private MessageSink {
   ReceiptOffice receipts_;
   MessageDesk desk_;
   ConversationDesk conversations_;
+  PresenceOffice presence_;
   MessageWorker worker_;
   OutstandingCalls calls_;
   std::vector<std::unique_ptr<Mailroom>> mailrooms_;

@@ -212,10 +212,13 @@ export class Gateway {
     return new Gateway(await WebSocketClient.open(server, options));
   }
 
-  /** Opens and connects with a ticket, or with `{instance, secret}`. Fails unless it is accepted. */
-  static async connect(server, credential, { device, ...options } = {}) {
+  /**
+   * Opens and connects with a ticket, or with `{instance, secret}`. Fails unless it is accepted.
+   * @param more  further members of `connect`.
+   */
+  static async connect(server, credential, { device, more, ...options } = {}) {
     const gateway = await Gateway.open(server, options);
-    const reply = await gateway.command("connect", { ...proofOf(credential), ...(device ? { device } : {}) });
+    const reply = await gateway.command("connect", { ...proofOf(credential), ...(device ? { device } : {}), ...more });
     assert.ok(reply.connect, `connect was refused: ${JSON.stringify(reply)}`);
     gateway.instance = reply.connect.instance ?? credential.instance;
     gateway.secret = plant("instance secret", reply.connect.secret ?? credential.secret);
