@@ -136,7 +136,7 @@ export type ChatEvent =
   | { readonly type: "draft"; readonly others: readonly Identity[] }
   | { readonly type: "open"; readonly key: ConversationKey }
   | { readonly type: "close" }
-  | { readonly type: "historyAsked"; readonly key: ConversationKey }
+  | { readonly type: "historyAsked"; readonly key: ConversationKey; readonly before: number | undefined }
   | { readonly type: "history"; readonly key: ConversationKey; readonly page: HistoryPage; readonly before: number | undefined }
   | { readonly type: "historyFailed"; readonly key: ConversationKey; readonly message: string }
   | { readonly type: "message"; readonly message: Message }

@@ -168,7 +168,7 @@ export class ChatSession {
   }
 
   async #loadHistory(key: ConversationKey, before: number | undefined): Promise<void> {
-    this.#store.dispatch({ type: "historyAsked", key });
+    this.#store.dispatch({ type: "historyAsked", key, before });
     try {
       const page = await this.#client.messages.conversation({ conv: key }).history({ before, limit: historyPage });
       this.#store.dispatch({ type: "history", key, page, before });

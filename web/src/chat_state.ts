@@ -50,12 +50,15 @@ export function reduce(state: ChatState, event: ChatEvent): ChatState {
     case "close":
       return { ...state, open: null };
     case "historyAsked":
-      return changeTimeline(state, event.key, (timeline) => ({ ...timeline, loading: true, problem: null }));
+      return changeTimeline(state, event.key, (timeline) => {
+        // The newest are asked for: what comes meanwhile is kept and joins them.
+        const begun = event.before === undefined ? { ...timeline, messages: [], atEnd: true, more: false } : timeline;
+        return { ...begun, loading: true, problem: null };
+      });
     case "history":
       return changeTimeline(state, event.key, (timeline) => {
-        const base = event.before === undefined ? { ...timeline, messages: [], atEnd: true } : timeline;
-        const older = event.before !== undefined;
-        return { ...addMessages(base, event.page.messages, older), more: event.page.more, loading: false, problem: null };
+        const joined = addMessages(timeline, event.page.messages, event.before !== undefined);
+        return { ...joined, more: event.page.more, loading: false, problem: null };
       });
     case "historyFailed":
       return changeTimeline(state, event.key, (timeline) => ({ ...timeline, loading: false, problem: event.message }));

@@ -33,16 +33,18 @@ export function sentText(state: ChatState, conversation: Conversation, message: 
   const missed = state.undelivered.get(undeliveredKey(message.conversation, message.seq));
   if (missed !== undefined) return { name: "undelivered", text: undeliveredText(missed) };
   const name = sentStateOf(conversation, message.seq);
-  if (name === "read") return { name, text: conversation.others.length > 1 ? "Read by all" : "Read" };
+  const several = conversation.memberCount > 2;
   const counts = conversation.counts?.seq === message.seq ? conversation.counts : tally(conversation, message.seq);
-  if (name === "delivered") {
-    if (conversation.others.length < 2 || counts.read === 0) {
-      return { name, text: conversation.others.length > 1 ? "Delivered to all" : "Delivered" };
-    }
-    return { name, text: `Delivered to all, read by ${counts.read} of ${counts.of}` };
+  switch (name) {
+    case "read":
+      return { name, text: several ? "Read by all" : "Read" };
+    case "delivered":
+      if (!several) return { name, text: "Delivered" };
+      return { name, text: counts.read > 0 ? `Delivered to all, read by ${counts.read} of ${counts.of}` : "Delivered to all" };
+    case "accepted":
+      if (!several || counts.delivered === 0) return { name, text: "Stored by the server" };
+      return { name, text: `Stored by the server, delivered to ${counts.delivered} of ${counts.of}` };
   }
-  const some = conversation.others.length > 1 && counts.delivered > 0;
-  return { name, text: some ? `Stored by the server, delivered to ${counts.delivered} of ${counts.of}` : "Stored by the server" };
 }
 
 function tally(conversation: Conversation, seq: number): { delivered: number; read: number; of: number } {
