@@ -11,8 +11,10 @@
 #include "accounts/password_pool.h"
 #include "accounts/sign_in.h"
 #include "accounts/sign_up.h"
+#include "app/bus_choice.h"
 #include "app/core.h"
 #include "app/housekeeping.h"
+#include "app/recipients.h"
 #include "base/jump_guard.h"
 #include "base/log.h"
 #include "base/worker_pool.h"
@@ -86,6 +88,8 @@ gateway::GatewayOptions gateway_options(const config::Settings& s, const base::C
   options.machine.ping_interval = seconds(s.gateway_ping_seconds);
   options.machine.limits.max_frame_bytes = static_cast<std::uint32_t>(s.limits_max_frame_bytes);
   options.machine.limits.max_queued_bytes = static_cast<std::uint32_t>(s.limits_max_queued_bytes);
+  options.machine.inbox.max_queued_bytes = options.machine.limits.max_queued_bytes;
+  options.machine.inbox.loose.max_queued_bytes = options.machine.limits.max_queued_bytes;
   options.machine.limits.commands_per_second =
       static_cast<std::uint32_t>(s.limits_commands_per_second);
   options.max_instances_per_user = static_cast<std::size_t>(s.limits_max_instances_per_user);
@@ -95,12 +99,32 @@ gateway::GatewayOptions gateway_options(const config::Settings& s, const base::C
   return options;
 }
 
+gateway::MessagingOptions messaging_options(const config::Settings& s, const base::Clock& machine) {
+  gateway::MessagingOptions options;
+  options.desk.keep_unknown = s.messages_unknown_users == "keep";
+  options.desk.budget.per_second = static_cast<double>(s.limits_messages_per_second);
+  options.desk.budget.burst = 5 * options.desk.budget.per_second;
+  storage::MessageLimits& limits = options.desk.limits;
+  limits.inbox_entries = static_cast<std::size_t>(s.messages_inbox_entries);
+  limits.inbox_bytes = static_cast<std::size_t>(s.messages_inbox_mebibytes) << 20;
+  limits.sender_entries = static_cast<std::size_t>(s.messages_inbox_entries_of_sender);
+  options.worker.retention = hours(24 * s.messages_retention_days);
+  options.worker.machine_clock = &machine;
+  options.presence_mode = s.messages_presence == "everybody" ? gateway::PresenceMode::kEverybody
+                          : s.messages_presence == "off"     ? gateway::PresenceMode::kOff
+                                                             : gateway::PresenceMode::kContacts;
+  options.max_devices_per_user = static_cast<std::size_t>(s.limits_max_devices_per_user);
+  return options;
+}
+
 web::GatewayDoorOptions door_options(const config::Settings& s) {
   web::GatewayDoorOptions options;
   options.max_connections_per_address =
       static_cast<std::size_t>(s.limits_max_connections_per_address);
   options.max_frame_bytes = static_cast<std::size_t>(s.limits_max_frame_bytes);
-  options.max_queued_bytes = static_cast<std::size_t>(s.limits_max_queued_bytes);
+  // The gateway cuts who leaves more than the limit unread for a while; the channel nobody may
+  // overrun.
+  options.max_queued_bytes = 2 * static_cast<std::size_t>(s.limits_max_queued_bytes);
   return options;
 }
 
@@ -175,7 +199,7 @@ class RunningService final : public Service {
  private:
   RunningService(std::unique_ptr<Core> core, std::unique_ptr<AccountTools> tools,
                  accounts::PasswordHasher hasher, accounts::AccountKeys keys,
-                 std::unique_ptr<web::SiteOrigin> origin);
+                 std::unique_ptr<web::SiteOrigin> origin, std::unique_ptr<bus::Bus> bus);
 
   const config::Settings& settings() const { return core_->settings(); }
   accounts::Parts parts() {
@@ -183,6 +207,10 @@ class RunningService final : public Service {
             hasher_,        pool_,          throttle_,       devices_};
   }
   web::SiteContext site_context();
+  gateway::MessagingSetup messaging_setup() {
+    return {messaging_options(settings(), core_->machine_clock()), *bus_, &recipients_,
+            core_->master_key().bytes.bytes()};
+  }
   gateway::InstanceKeys instance_keys() const {
     return {core_->master_key().id, core_->master_key().bytes.bytes()};
   }
@@ -211,6 +239,9 @@ class RunningService final : public Service {
   sessions::SessionService sessions_;
   CacheListener cache_listener_;
   issuing::Issuer issuer_;
+  std::unique_ptr<bus::Bus> bus_;
+  Recipients recipients_;
+  const gateway::MessagingSetup messaging_;
   gateway::Gateway gateway_;
   std::unique_ptr<web::SiteOrigin> origin_;
   web::Site site_;
@@ -239,9 +270,11 @@ Result<std::unique_ptr<Service>> RunningService::start(const config::Settings& s
   auto origin = web::SiteOrigin::create(settings.server_public_url, settings.server_allowed_origins,
                                         settings.server_insecure_cookies);
   if (!origin) return origin.failure();
+  auto bus = open_bus(settings, master.id, (*core)->clock(), (*core)->random(), (*core)->metrics());
+  if (!bus) return bus.failure();
   std::unique_ptr<RunningService> service(new RunningService(std::move(*core), std::move(*tools),
                                                              std::move(*hasher), std::move(keys),
-                                                             std::move(*origin)));
+                                                             std::move(*origin), std::move(*bus)));
   service->gateway_.poller().add_listener(service->cache_listener_);
   if (auto started = service->gateway_.start(); !started) return started.failure();
   if (auto listening = service->listen(); !listening) return listening.failure();
@@ -256,7 +289,8 @@ Result<std::unique_ptr<Service>> RunningService::start(const config::Settings& s
 
 RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<AccountTools> tools,
                                accounts::PasswordHasher hasher, accounts::AccountKeys keys,
-                               std::unique_ptr<web::SiteOrigin> origin)
+                               std::unique_ptr<web::SiteOrigin> origin,
+                               std::unique_ptr<bus::Bus> bus)
     : core_(std::move(core)),
       tools_(std::move(tools)),
       workers_("store", static_cast<std::size_t>(settings().storage_workers), 4096),
@@ -280,13 +314,18 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
       cache_listener_(sessions_),
       issuer_(core_->applications().ring(), core_->store(), sessions_, core_->clock(),
               core_->metrics(), issuer_options(settings(), core_->applications().default_key())),
+      bus_(std::move(bus)),
+      recipients_(tools_->directory(), core_->applications().default_key(),
+                  issuing::parse_identity_mode(settings().issuing_identity)
+                      .value_or(issuing::IdentityMode::kUsername)),
+      messaging_(messaging_setup()),
       gateway_(
           gateway_options(settings(), core_->machine_clock()), core_->store(), workers_,
           core_->clock(), core_->random(), core_->metrics(),
           [this] { return core_->applications().ring(); },
           settings().gateway_ticket_policy == "strict" ? Policy::strict()
                                                        : Policy::default_policy(),
-          instance_keys()),
+          instance_keys(), &messaging_),
       origin_(std::move(origin)),
       site_(site_context()),
       door_(
