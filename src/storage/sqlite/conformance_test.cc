@@ -1,6 +1,7 @@
-// SQLite passes the contract of Store.
+// SQLite passes the contracts of Store and MessageStore.
 #include "storage/conformance/conformance.h"
 
+#include "storage/conformance/message_conformance.h"
 #include "storage/sqlite/test_directory.h"
 
 namespace countersign::storage {
@@ -32,6 +33,7 @@ class SqliteHarness final : public StoreHarness {
 std::unique_ptr<StoreHarness> make_sqlite_harness() { return std::make_unique<SqliteHarness>(); }
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformance, testing::Values(&make_sqlite_harness));
+INSTANTIATE_TEST_SUITE_P(Sqlite, MessageConformance, testing::Values(&make_sqlite_harness));
 
 }  // namespace
 }  // namespace countersign::storage

@@ -129,12 +129,14 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectionSettings& s
     return fail(ErrorCode::kUnwritableFile, settings.path + ": cannot be opened for writing");
   }
 
+  // Savepoints keep the pages they may restore in memory: in a file each would be written twice.
   // Checkpoints are the writer's business (wal_autocheckpoint = 0): SQLite's own swallow errors.
   const std::string setup =
       std::string("PRAGMA synchronous = ") + (settings.full_sync ? "FULL" : "NORMAL") +
       "; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"
-      "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = " +
-      std::to_string(settings.max_wal_bytes) +
+      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -" +
+      std::to_string(settings.cache_bytes >> 10) +
+      "; PRAGMA journal_size_limit = " + std::to_string(settings.max_wal_bytes) +
       "; PRAGMA query_only = " + (settings.query_only ? "ON" : "OFF");
   char* message = nullptr;
   const int rc = sqlite3_exec(handle, setup.c_str(), nullptr, nullptr, &message);

@@ -91,7 +91,8 @@ struct ConnectionSettings {
   bool use_wal = true;                    ///< false: leave the journal mode as it is
   bool query_only = false;                ///< refuse to write through this connection
   bool full_sync = true;                  ///< see SqliteOptions::full_sync_for_test
-  std::int64_t max_wal_bytes = 16 << 20;  ///< the log is cut back to this when it is reused
+  std::int64_t cache_bytes = 2 << 20;     ///< pages kept in memory
+  std::int64_t max_wal_bytes = 64 << 20;  ///< the log is cut back to this when it is reused
 };
 
 class Connection {

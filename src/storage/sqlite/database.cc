@@ -11,6 +11,8 @@ namespace {
 
 /// How long a read waits for a connection. Reads take microseconds; this is for a stuck disk.
 constexpr std::chrono::seconds kMaxWaitForConnection(5);
+/// The writer touches the pages of everybody who is busy, again and again. Grows as it is used.
+constexpr std::int64_t kWriterCacheBytes = 16 << 20;
 /// EX_IOERR of sysexits.h.
 constexpr int kExitIoError = 70;
 
@@ -40,10 +42,12 @@ Result<std::unique_ptr<Database>> Database::open(const SqliteOptions& options) {
   settings.vfs = options.vfs;
   settings.full_sync = options.full_sync_for_test;
   settings.max_wal_bytes = options.max_wal_bytes;
+  settings.cache_bytes = kWriterCacheBytes;
   Result<std::unique_ptr<Connection>> writing = Connection::open(settings);
   if (!writing) return writing.failure();
 
   std::unique_ptr<Database> database(new Database());
+  settings.cache_bytes = ConnectionSettings().cache_bytes;
   settings.query_only = true;
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
     Result<std::unique_ptr<Connection>> reading = Connection::open(settings);

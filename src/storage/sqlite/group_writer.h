@@ -50,7 +50,7 @@ class GroupWriter {
     std::size_t max_queue_bytes = std::size_t{32} << 20;  ///< the same for what they hold
     std::size_t max_batch = 256;                          ///< closures in one transaction
     /// The log's size to stay below; it is copied into the database from a quarter of it on.
-    std::int64_t max_wal_bytes = 16 << 20;
+    std::int64_t max_wal_bytes = 64 << 20;
   };
 
   GroupWriter(std::unique_ptr<Connection> connection, SpaceReserve reserve, Settings settings);

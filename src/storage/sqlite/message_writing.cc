@@ -23,12 +23,19 @@ class Acceptance {
 
   Result<void> run() {
     if (Result<void> live = check_instance(); !live) return live;
-    Result<Inbox> sender = find_or_make_inbox(connection_, send_.sender, send_.now);
-    if (!sender) return sender.failure();
-    sender_ = *std::move(sender);
-    Result<bool> repeat = answer_repeat();
-    if (!repeat) return repeat.failure();
-    if (*repeat) return {};
+    Result<std::optional<Inbox>> known = find_inbox(connection_, send_.sender);
+    if (!known) return known.failure();
+    if (*known) {
+      sender_ = **std::move(known);
+      Result<bool> repeat = answer_repeat();
+      if (!repeat) return repeat.failure();
+      if (*repeat) return {};
+    }
+    if (sender_.id == 0 || sender_.erased) {
+      Result<Inbox> made = find_or_make_inbox(connection_, send_.sender, send_.now);
+      if (!made) return made.failure();
+      sender_ = *std::move(made);
+    }
     if (Result<void> room = check_own_room(); !room) return room;
     Result<void> resolved = send_.group.empty() ? resolve_people() : resolve_conversation();
     if (!resolved) return resolved;

@@ -1,0 +1,219 @@
+// What goes: expired messages, old entries, devices and dedupe rows, and a user's data.
+#include <chrono>
+
+#include "storage/conformance/message_conformance.h"
+
+namespace countersign::storage {
+namespace {
+
+using std::chrono::days;
+
+Send at_time(Send send, SystemTime now) {
+  send.now = now;
+  return send;
+}
+
+TEST_P(MessageConformance, AnExpiredMessageLosesItsBodyAndItsSenderIsTold) {
+  sign_in(store(), {"ann", "bob", "cy"});
+  Send one = text("ann", {"bob", "cy"}, "m1");
+  one.expires = at(300);
+  const Sent sent = send(one);
+  ASSERT_TRUE(succeeded(ack("bob", 1)));
+  EXPECT_TRUE(messages().expire(at(299), 10)->empty());
+  const std::vector<Expired> expired = messages().expire(at(301), 10).value();
+  ASSERT_EQ(expired.size(), 1u);
+  EXPECT_EQ(expired[0].sender, user("ann"));
+  EXPECT_EQ(expired[0].entry.kind, EntryKind::kFailed);
+  EXPECT_EQ(expired[0].entry.failed, ErrorCode::kMessageExpired);
+  EXPECT_EQ(expired[0].entry.failed_user, person("cy"));
+  EXPECT_EQ(expired[0].entry.message.id, "m1");
+  EXPECT_TRUE(messages().expire(at(400), 10)->empty());
+
+  const std::vector<Entry> inbox = whole_inbox(store(), "ann");
+  ASSERT_EQ(inbox.size(), 2u);
+  EXPECT_EQ(inbox[0].kind, EntryKind::kGone);
+  EXPECT_EQ(inbox[1].offset, expired[0].entry.offset);
+  EXPECT_EQ(inbox[1].chain, expired[0].entry.chain);
+  EXPECT_EQ(inbox[1].kind, EntryKind::kFailed);
+  EXPECT_EQ(inbox[1].failed_user, person("cy"));
+  EXPECT_EQ(inbox[1].failed, ErrorCode::kMessageExpired);
+  EXPECT_EQ(inbox[1].message.seq, sent.seq);
+  EXPECT_EQ(whole_inbox(store(), "cy")[0].kind, EntryKind::kGone);
+  EXPECT_EQ(whole_inbox(store(), "cy")[0].message.body, "");
+  const std::vector<Message> seen = history("cy", sent.conversation);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_TRUE(seen[0].gone);
+  EXPECT_EQ(seen[0].body, "");
+  EXPECT_EQ(faults_of_inbox(store(), "ann") + faults_of_inbox(store(), "cy"), "");
+  EXPECT_TRUE(ack("cy", 1)->receipts.empty());
+  EXPECT_TRUE(ack("ann", 2)->receipts.empty());
+}
+
+TEST_P(MessageConformance, OfAGroupNobodyIsReportedAndExpiryIsLimited) {
+  sign_in(store(), {"ann", "bob"});
+  const std::string group = make_group("1", "ann", {"bob"});
+  for (const char* id : {"m1", "m2", "m3"}) {
+    Send one = text_to("ann", group, id);
+    one.expires = at(300);
+    send(one);
+  }
+  EXPECT_TRUE(messages().expire(at(301), 2)->empty());
+  int gone = 0;
+  for (const Message& message : history("bob", group)) gone += message.gone ? 1 : 0;
+  EXPECT_EQ(gone, 2);
+}
+
+TEST_P(MessageConformance, OldEntriesGoFromTheFrontAndTheFloorMoves) {
+  sign_in(store(), {"ann", "bob"});
+  for (int i = 0; i < 4; ++i)
+    send(at_time(text("ann", {"bob"}, std::to_string(i)), at(i * 100 - 400)));
+  ASSERT_TRUE(succeeded(ack("bob", 1)));
+  const Position second = position("bob", 2);
+  const Position first = position("bob", 1);
+  EXPECT_EQ(messages().remove_old(at(-200), 3).value(), 3u);
+  EXPECT_EQ(messages().remove_old(at(-200), 100).value(), 1u);
+  EXPECT_EQ(messages().remove_old(at(-200), 100).value(), 0u);
+  const InboxPage page = messages().read_inbox(user("bob"), 2, 100, kManyBytes).value();
+  EXPECT_EQ(page.floor, 2);
+  EXPECT_EQ(page.top, 4);
+  ASSERT_EQ(page.entries.size(), 2u);
+  EXPECT_EQ(page.entries[0].offset, 3);
+  EXPECT_TRUE(messages().read_inbox(user("bob"), 1, 100, kManyBytes)->entries.empty());
+  EXPECT_EQ(history("bob", page.entries[0].message.conversation).size(), 2u);
+
+  EXPECT_EQ(attach("bob", "phone", second).reason, Attached::Reason::kNone);
+  const Attached old = attach("bob", "phone", first);
+  EXPECT_EQ(old.reason, Attached::Reason::kFloor);
+  EXPECT_EQ(old.cursor, 2);
+  EXPECT_EQ(old.from, 2);
+  EXPECT_EQ(old.from_chain, second.chain);
+}
+
+TEST_P(MessageConformance, ACursorBelowTheFloorIsToldOnce) {
+  sign_in(store(), {"ann", "bob"});
+  send(at_time(text("ann", {"bob"}, "m1"), at(-10)));
+  EXPECT_EQ(messages().remove_old(at(0), 100).value(), 2u);
+  EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kFloor);
+  EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kNone);
+  EXPECT_EQ(attach("bob", "laptop").from, 1);
+}
+
+TEST_P(MessageConformance, OffsetsAndSeqsGoOnAfterEverythingIsGone) {
+  sign_in(store(), {"ann", "bob"});
+  const Sent before = send(at_time(text("ann", {"bob"}, "m1"), at(-10)));
+  const Position last = position("bob", 1);
+  ASSERT_EQ(messages().remove_old(at(0), 100).value(), 2u);
+  EXPECT_TRUE(whole_inbox(store(), "bob").empty());
+  const Sent after = send(at_time(text("ann", {"bob"}, "m2"), at(2000)));
+  EXPECT_EQ(after.conversation, before.conversation);
+  EXPECT_EQ(after.seq, 2);
+  EXPECT_EQ(after.offset, 2);
+  EXPECT_EQ(attach("bob", "phone", last).reason, Attached::Reason::kNone);
+  EXPECT_EQ(whole_inbox(store(), "bob").size(), 1u);
+}
+
+TEST_P(MessageConformance, RoomComesBackWithWhatGoes) {
+  sign_in(store(), {"ann", "bob"});
+  const auto limited = [](const char* id, SystemTime now) {
+    Send send = at_time(text("ann", {"bob"}, id), now);
+    send.limits.inbox_entries = 1;
+    send.limits.sender_entries = 1;
+    send.limits.inbox_bytes = send.body.size();
+    return send;
+  };
+  send(limited("m1", at(-2)));
+  EXPECT_EQ(refusal(limited("m2", at(-1))), ErrorCode::kRecipientLimit);
+  ASSERT_EQ(messages().remove_old(at(-1), 100).value(), 2u);
+  send(limited("m2", at(-1)));
+}
+
+TEST_P(MessageConformance, DevicesNotSeenGoAndDedupeRowsThirtyDaysLater) {
+  sign_in(store(), {"ann", "bob"});
+  send(at_time(text("ann", {"bob"}, "m1"), at(0)));
+  ASSERT_EQ(messages().remove_old(at(1), 100).value(), 4u);  // two entries and two devices
+  EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kUnknownDevice);
+  EXPECT_TRUE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
+  EXPECT_EQ(messages().remove_old(at(0) + days(30), 100).value(), 1u);  // the device
+  EXPECT_TRUE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
+  EXPECT_EQ(messages().remove_old(at(1) + days(30), 100).value(), 1u);
+  EXPECT_FALSE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
+}
+
+TEST_P(MessageConformance, AnAcknowledgementShowsThatADeviceIsThere) {
+  sign_in(store(), {"ann", "bob"});
+  send(at_time(text("ann", {"bob"}, "m1"), at(0) + days(40)));
+  ASSERT_TRUE(
+      succeeded(acknowledge(store(), Ack{user("bob"), "phone", epoch(), 1, at(0) + days(40)})));
+  EXPECT_EQ(messages().remove_old(at(0) + days(10), 100).value(), 1u);  // Ann's device
+  EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kNone);
+}
+
+TEST_P(MessageConformance, AnExportHasWhatTheUserMayReadOrWrote) {
+  sign_in(store(), {"ann", "bob", "cy"});
+  send(text("ann", {"bob"}, "m1"));
+  send(text("bob", {"ann"}, "m2"));
+  send(text("bob", {"cy"}, "not for ann"));
+  const std::string group = make_group("1", "bob", {"cy"});
+  send(change("bob", group, "add", GroupChange::Action::kAdd, {"ann"}));
+  for (int i = 0; i < 120; ++i) send(text_to("cy", group, "g" + std::to_string(i)));
+  std::vector<std::string> ids;
+  const auto take = [&](const Message& message) {
+    ids.push_back(message.id);
+    return true;
+  };
+  ASSERT_TRUE(succeeded(messages().export_messages(user("ann"), take)));
+  ASSERT_EQ(ids.size(), 123u);
+  EXPECT_EQ(ids[0], "m1");
+  EXPECT_EQ(ids[1], "m2");
+  EXPECT_EQ(ids[2], "add");
+  EXPECT_EQ(ids[122], "g119");
+  int taken = 0;
+  const auto stop = [&](const Message&) { return ++taken < 2; };
+  ASSERT_TRUE(succeeded(messages().export_messages(user("ann"), stop)));
+  EXPECT_EQ(taken, 2);
+  EXPECT_TRUE(failed_with(messages().export_messages(user("who"), take), ErrorCode::kAbsent));
+}
+
+TEST_P(MessageConformance, ErasingTakesEverythingTheUserWroteAndHad) {
+  sign_in(store(), {"ann", "bob"});
+  const Sent direct = send(text("ann", {"bob"}, "m1"));
+  send(text("bob", {"ann"}, "m2"));
+  const std::string group = make_group("1", "ann", {"bob"});
+  send(text_to("ann", group, "m3"));
+  ASSERT_TRUE(messages().set_blocked(user("ann"), person("cy"), true, 10, at(1)).value());
+
+  std::size_t steps = 0;
+  while (messages().erase(user("ann"), at(500), 2).value() > 0) ++steps;
+  EXPECT_GT(steps, 2u);
+  for (const Entry& entry : whole_inbox(store(), "bob")) {
+    if (entry.message.sender == person("bob")) continue;
+    EXPECT_EQ(entry.kind, EntryKind::kGone);
+    EXPECT_EQ(entry.message.body, "");
+  }
+  EXPECT_EQ(faults_of_inbox(store(), "bob"), "");
+  EXPECT_TRUE(whole_inbox(store(), "ann").empty());
+  EXPECT_EQ(conversation("bob", group).member_count, 1u);
+  EXPECT_EQ(conversation("bob", direct.conversation).members.size(), 1u);
+  EXPECT_TRUE(messages().list_blocked(user("ann"))->empty());
+  EXPECT_TRUE(messages().list_conversations(user("ann"), SystemTime::max(), "", 10)->empty());
+
+  // No queued repeat brings a message back, nobody writes to her, and no offset is used again.
+  EXPECT_EQ(refusal(text("bob", {"ann"}, "m4")), ErrorCode::kUnknownTarget);
+  EXPECT_TRUE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
+  const Attached back = attach("ann", "phone");
+  EXPECT_EQ(back.reason, Attached::Reason::kUnknownDevice);
+  EXPECT_EQ(back.top, 4);
+  EXPECT_EQ(back.floor, 4);
+  EXPECT_EQ(back.from, 4);
+  const Sent again = send(text("bob", {"ann"}, "m5"));
+  EXPECT_EQ(again.conversation, direct.conversation);
+  EXPECT_EQ(history("ann", direct.conversation).size(), 1u);
+  EXPECT_EQ(history("bob", direct.conversation).size(), 3u);
+}
+
+TEST_P(MessageConformance, ErasingSomebodyUnknownDoesNothing) {
+  EXPECT_EQ(messages().erase(user("who"), at(1), 10).value(), 0u);
+}
+
+}  // namespace
+}  // namespace countersign::storage
