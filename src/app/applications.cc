@@ -7,12 +7,15 @@
 #include <sodium.h>
 
 #include "app/files.h"
+#include "app/store_choice.h"
 #include "base/encoding.h"
 
 namespace countersign::app {
 namespace {
 
 constexpr std::size_t kSecretBytes = 32;
+/// Under it the store remembers the default application's key.
+constexpr std::string_view kDefaultKeyName = "default_application";
 
 std::string row_name(const std::string& key, const std::string& fingerprint) {
   return key + "/" + fingerprint;
@@ -44,10 +47,12 @@ Applications::Applications(const config::Settings& settings, const MasterKey& ma
     : store_(store),
       random_(random),
       sealer_(master_key, "application_secrets", random),
-      files_are_ours_(settings.application_secret_file.empty()),
+      default_place_(!settings.application_secret_file.empty() ? DefaultPlace::kNamedFile
+                     : store_is_shared(settings)               ? DefaultPlace::kStore
+                                                               : DefaultPlace::kOwnFiles),
       key_file_(settings.data_dir + "/app.key"),
-      secret_file_(files_are_ours_ ? settings.data_dir + "/app.secret"
-                                   : settings.application_secret_file),
+      secret_file_(default_place_ == DefaultPlace::kNamedFile ? settings.application_secret_file
+                                                              : settings.data_dir + "/app.secret"),
       default_key_(settings.application_key) {}
 
 Result<std::unique_ptr<Applications>> Applications::load(const config::Settings& settings,
@@ -55,14 +60,16 @@ Result<std::unique_ptr<Applications>> Applications::load(const config::Settings&
                                                          storage::Store& store,
                                                          base::Random& random) {
   std::unique_ptr<Applications> all(new Applications(settings, master_key, store, random));
-  if (all->files_are_ours_) {
-    if (auto made = all->make_default(); !made) return made.failure();
+  if (all->default_place_ == DefaultPlace::kOwnFiles) {
+    if (auto made = all->make_default_in_files(); !made) return made.failure();
+  } else if (all->default_place_ == DefaultPlace::kStore) {
+    if (auto made = all->make_default_in_store(); !made) return made.failure();
   }
   if (auto loaded = all->reload(); !loaded) return loaded.failure();
   return all;
 }
 
-Result<void> Applications::make_default() {
+Result<void> Applications::make_default_in_files() {
   const bool have_key = file_exists(key_file_);
   const bool have_secret = file_exists(secret_file_);
   if (have_key != have_secret) {
@@ -88,6 +95,32 @@ Result<void> Applications::make_default() {
   return {};
 }
 
+Result<void> Applications::make_default_in_store() {
+  // Of nodes that start for the first time at once one names the key and one makes the secret; a
+  // start that ends between the two is completed by the next.
+  auto key = store_.meta().set_if_absent(kDefaultKeyName, random_application_key(random_));
+  if (!key) return key.failure();
+  default_key_ = std::move(*key);
+  const auto secrets = store_.applications().list_secrets();
+  if (!secrets) return secrets.failure();
+  if (std::ranges::find(*secrets, default_key_, &storage::StoredSecret::application_key) !=
+      secrets->end()) {
+    return {};
+  }
+  const auto now = store_.now();
+  if (!now) return now.failure();
+  const auto secret = random_secret();
+  const auto decoded = decode(secret.view(), "a new secret");
+  if (!decoded) return decoded.failure();
+  const auto row = seal(default_key_, secret.view(), true, *now, decoded->fingerprint());
+  const storage::StoredApplication application{default_key_, "default", *now};
+  if (auto made = store_.applications().create_application(application, row);
+      !made && made.code() != ErrorCode::kAlreadyExists) {
+    return made.failure();
+  }
+  return {};
+}
+
 base::SecretBytes Applications::random_secret() {
   std::array<std::uint8_t, kSecretBytes> bytes{};
   random_.fill(bytes);
@@ -100,13 +133,15 @@ base::SecretBytes Applications::random_secret() {
 
 Result<KeyRing> Applications::build_ring() {
   KeyRing ring;
-  auto text = read_small_file(secret_file_);
-  if (!text) return text.failure();
-  auto secret = decode(*text, secret_file_);
-  base::wipe(*text);
-  if (!secret) return secret.failure();
-  if (auto added = ring.add(default_key_, std::move(*secret)); !added) {
-    return fail(added.code(), "application.key: " + added.error().detail);
+  if (default_place_ != DefaultPlace::kStore) {
+    auto text = read_small_file(secret_file_);
+    if (!text) return text.failure();
+    auto secret = decode(*text, secret_file_);
+    base::wipe(*text);
+    if (!secret) return secret.failure();
+    if (auto added = ring.add(default_key_, std::move(*secret)); !added) {
+      return fail(added.code(), "application.key: " + added.error().detail);
+    }
   }
   const auto stored = store_.applications().list_secrets();
   if (!stored) return stored.failure();
@@ -162,6 +197,7 @@ Result<std::vector<ApplicationSummary>> Applications::list() {
   std::vector<ApplicationSummary> all;
   all.push_back({default_key_, "default", true, now->fingerprints(default_key_)});
   for (const auto& row : *stored) {
+    if (row.key == default_key_) continue;  // it lies in the store, and came first
     all.push_back({row.key, row.name, false, now->fingerprints(row.key)});
   }
   return all;
@@ -197,8 +233,8 @@ Result<NewSecret> Applications::rotate_secret(const std::string& key, base::Syst
   const auto secret = random_secret();
   const auto decoded = decode(secret.view(), "a new secret");
   if (!decoded) return decoded.failure();
-  if (key == default_key_) {
-    if (!files_are_ours_) {
+  if (key == default_key_ && default_place_ != DefaultPlace::kStore) {
+    if (default_place_ == DefaultPlace::kNamedFile) {
       return fail(ErrorCode::kBadState,
                   "application.secret_file is the operator's: write the new secret there and send "
                   "SIGHUP");

@@ -2,8 +2,9 @@
 //
 // The default application lives in files an operator can see: app.key and app.secret in the data
 // directory, or those that application.key and application.secret_file name (a hosted platform's,
-// say). Further applications, and secrets of the default one that were rotated out but still
-// verify, lie sealed in the store.
+// say). Where nodes share the store, and the settings name no file, it lies sealed in the store
+// like every other. Further applications, and secrets of the default one that were rotated out but
+// still verify, always lie there.
 //
 // A change made by a command in another process reaches a server through the store's generation.
 // Thread-safety: every call may be made from any thread; all but ring() and default_key() block.
@@ -71,7 +72,8 @@ class Applications {
   Applications(const config::Settings& settings, const MasterKey& master_key, storage::Store& store,
                base::Random& random);
 
-  Result<void> make_default();
+  Result<void> make_default_in_files();
+  Result<void> make_default_in_store();
   Result<KeyRing> build_ring();
   base::SecretBytes random_secret();
   storage::StoredSecret seal(const std::string& key, std::string_view secret_base64, bool minting,
@@ -80,7 +82,8 @@ class Applications {
   storage::Store& store_;
   base::Random& random_;
   Sealer sealer_;
-  bool files_are_ours_;
+  enum class DefaultPlace { kOwnFiles, kNamedFile, kStore };
+  DefaultPlace default_place_;
   std::string key_file_;
   std::string secret_file_;
   std::string default_key_;

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "app/store_clock.h"
 #include "base/log.h"
 
 namespace countersign::app {
@@ -12,12 +13,6 @@ constexpr std::string_view kTimeMark = "time_high_water_us";
 constexpr auto kNoticeableStep = std::chrono::minutes(1);
 
 }  // namespace
-
-storage::SqliteOptions sqlite_options(const config::Settings& settings) {
-  storage::SqliteOptions options;
-  options.path = settings.storage_url.substr(std::string_view("sqlite:").size());
-  return options;
-}
 
 accounts::HashOptions hash_options(const config::Settings& settings) {
   return {static_cast<std::size_t>(settings.accounts_argon2_memory_kib),
@@ -46,9 +41,7 @@ Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purp
   // Two first starts at once would each make keys of their own.
   const auto opening = DataDirectoryLock::wait_to_open(s.data_dir);
   if (!opening) return opening.failure();
-  auto options = sqlite_options(s);
-  options.clock = &core->clock_;
-  auto store = storage::open_sqlite_store(options);
+  auto store = open_store(s, core->clock_);
   if (!store) return store.failure();
   core->store_ = std::move(*store);
   if (auto marked = core->exchange_time_mark(); !marked) return marked.failure();
@@ -77,6 +70,11 @@ Result<void> Core::exchange_time_mark() {
           {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(behind).count()},
            {"what_it_means", "the server's time goes on from the later of the two"}});
     }
+  }
+  if (store_is_shared(settings_)) {
+    const auto offset = StoreClock::measure(*store_, machine_clock_);
+    if (!offset) return offset.failure();
+    if (!StoreClock::within_limit(*offset)) return {};
   }
   return store_->meta().set(kTimeMark, std::to_string(clock_.now().time_since_epoch().count()));
 }

@@ -14,17 +14,14 @@
 #include "app/applications.h"
 #include "app/files.h"
 #include "app/master_key.h"
+#include "app/store_choice.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "config/settings.h"
-#include "storage/sqlite/sqlite_store.h"
 #include "storage/store.h"
 
 namespace countersign::app {
-
-/// The SQLite file that storage.url names, with the options the settings give.
-storage::SqliteOptions sqlite_options(const config::Settings& settings);
 
 class Core {
  public:
@@ -47,7 +44,8 @@ class Core {
   Applications& applications() { return *applications_; }
 
   /// Raises the clock to the mark the store holds, and the mark to the clock. Now and then, so that
-  /// no restart brings an old time back.
+  /// no restart brings an old time back. A shared mark binds every node: one whose clock is off the
+  /// store's leaves it alone.
   Result<void> exchange_time_mark();
 
  private:

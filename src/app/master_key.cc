@@ -25,7 +25,7 @@ Result<MasterKey> load_master_key(const std::string& path, storage::MetaStore& m
       return fail(ErrorCode::kUnreadableFile,
                   path +
                       ": the master key is missing, and the store was made with one; put it "
-                      "back from its copy");
+                      "back from its copy, or copy it from another node");
     }
     std::vector<std::uint8_t> fresh(kKeyBytes);
     random.fill(fresh);

@@ -15,6 +15,7 @@
 #include "app/core.h"
 #include "app/housekeeping.h"
 #include "app/recipients.h"
+#include "app/store_clock.h"
 #include "base/jump_guard.h"
 #include "base/log.h"
 #include "base/worker_pool.h"
@@ -250,6 +251,7 @@ class RunningService final : public Service {
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<net::Server> metrics_server_;
   base::JumpGuard jump_guard_{core_->machine_clock().now(), core_->machine_clock().steady()};
+  StoreClock store_clock_;
   Housekeeping housekeeping_;
   std::string url_;
   std::atomic<bool> draining_{false};
@@ -279,6 +281,11 @@ Result<std::unique_ptr<Service>> RunningService::start(const config::Settings& s
   if (auto started = service->gateway_.start(); !started) return started.failure();
   if (auto listening = service->listen(); !listening) return listening.failure();
   service->listen_for_metrics();
+  if (store_is_shared(settings)) {
+    auto checked =
+        service->store_clock_.check(service->core_->store(), service->core_->machine_clock());
+    if (!checked) return checked.failure();
+  }
   service->add_jobs();
   service->warn();
   base::log_info("serving", {{"url", service->url_},
@@ -351,6 +358,11 @@ web::SiteContext RunningService::site_context() {
 Result<void> RunningService::ready() const {
   if (draining_.load(std::memory_order_relaxed)) return fail(ErrorCode::kNotReady, "draining");
   if (gateway_.fenced()) return fail(ErrorCode::kNotReady, "cut off from the store");
+  if (!store_clock_.agrees()) {
+    return fail(
+        ErrorCode::kNotReady,
+        "the clock is " + std::to_string(store_clock_.offset().count()) + " ms off the store's");
+  }
   return {};
 }
 
@@ -402,6 +414,11 @@ void RunningService::add_jobs() {
     }
     return {};
   });
+  if (store_is_shared(settings())) {
+    housekeeping_.add("store_clock", seconds(1), [this] {
+      return store_clock_.check(core_->store(), core_->machine_clock());
+    });
+  }
   housekeeping_.add("time_mark", seconds(30), [this] { return core_->exchange_time_mark(); });
   housekeeping_.add("expired_rows", minutes(1), [this]() -> Result<void> {
     const auto& machine = core_->machine_clock();

@@ -224,12 +224,19 @@ void add_other_commands(CLI::App& root, Command& chosen) {
   command->add_flag("--markdown", markdown, "As a page of Markdown");
   command->callback([&chosen] { chosen = [] { return run_config_doc(markdown, std::cout); }; });
 
-  static bool list_only = false;
+  static auto mode = app::MigrationMode::kApply;
   command = root.add_subcommand("migrate", "Bring the store's schema up to date");
-  command->add_flag("--list", list_only, "Only show which steps are applied and pending");
+  auto* list = command->add_flag_callback(
+      "--list", [] { mode = app::MigrationMode::kList; },
+      "Only show which steps are applied and pending");
+  command
+      ->add_flag_callback(
+          "--dry-run", [] { mode = app::MigrationMode::kTry; },
+          "Apply the pending steps and undo them: shows that migrating would succeed")
+      ->excludes(list);
   add_store_options(*command, store, false);
   command->callback(
-      [&chosen] { chosen = [] { return run_migrate(store, list_only, std::cout, std::cerr); }; });
+      [&chosen] { chosen = [] { return run_migrate(store, mode, std::cout, std::cerr); }; });
 
   command = root.add_subcommand("dev-certificate",
                                 "Make a TLS certificate for this machine, for development");

@@ -6,7 +6,6 @@
 #include "app/dev_certificate.h"
 #include "base/json_text.h"
 #include "cli/failure.h"
-#include "storage/sqlite/migrations.h"
 
 namespace countersign::cli {
 namespace {
@@ -112,26 +111,27 @@ int run_config_doc(bool markdown, std::ostream& out) {
   return kExitOk;
 }
 
-int run_migrate(const StoreOptions& options, bool list_only, std::ostream& out, std::ostream& err) {
+int run_migrate(const StoreOptions& options, app::MigrationMode mode, std::ostream& out,
+                std::ostream& err) {
   const auto settings = options.load();
   if (!settings) return report(err, settings.error());
-  if (!list_only) {
-    if (auto made = app::make_data_directory(settings->data_dir); !made) {
-      return report(err, made.error());
-    }
-  }
-  const auto sqlite = app::sqlite_options(*settings);
-  const auto steps =
-      list_only ? storage::list_sqlite_migrations(sqlite) : storage::migrate_sqlite(sqlite);
+  const auto steps = app::migrate_store(*settings, mode);
   if (!steps) return report(err, steps.error());
   using State = storage::MigrationStep::State;
-  for (const auto& step : *steps) {
-    out << step.name
-        << (step.state == State::kPending      ? "  pending"
-            : step.state == State::kAppliedNow ? "  applied now"
-                                               : "  applied")
-        << '\n';
-  }
+  const auto word = [](State state) {
+    switch (state) {
+      case State::kPending:
+        return "pending";
+      case State::kTried:
+        return "would be applied";
+      case State::kAppliedNow:
+        return "applied now";
+      case State::kApplied:
+        break;
+    }
+    return "applied";
+  };
+  for (const auto& step : *steps) out << step.name << "  " << word(step.state) << '\n';
   return kExitOk;
 }
 

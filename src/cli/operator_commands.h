@@ -6,6 +6,7 @@
 #include <ostream>
 #include <string>
 
+#include "app/store_choice.h"
 #include "cli/store_options.h"
 
 namespace countersign::cli {
@@ -20,7 +21,8 @@ int run_app_retire_secret(const StoreOptions& options, const std::string& key,
 
 int run_config_check(const StoreOptions& options, std::ostream& out, std::ostream& err);
 int run_config_doc(bool markdown, std::ostream& out);
-int run_migrate(const StoreOptions& options, bool list_only, std::ostream& out, std::ostream& err);
+int run_migrate(const StoreOptions& options, app::MigrationMode mode, std::ostream& out,
+                std::ostream& err);
 int run_dev_certificate(const StoreOptions& options, std::ostream& out, std::ostream& err);
 
 }  // namespace countersign::cli

@@ -57,8 +57,18 @@ const std::vector<SettingRow>& rows() {
        {"debug", "info", "warning", "error"}},
 
       {"storage.url", &S::storage_url,
-       "Where durable state lives: `sqlite:PATH`. Default: countersign.db in data_dir."},
-      {"storage.workers", &S::storage_workers, "Threads that wait for the store.", {}, 2, 256},
+       "Where durable state lives: `sqlite:PATH`, or "
+       "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE` "
+       "as libpq reads it (docs/operations/postgresql.md). It may hold a password: set it in a "
+       "file "
+       "or the environment rather than on the command line, which others on the machine can read. "
+       "Default: countersign.db in data_dir."},
+      {"storage.workers",
+       &S::storage_workers,
+       "Threads that wait for the store. Of PostgreSQL a server takes at most four sessions more.",
+       {},
+       2,
+       256},
       {"bus.url", &S::bus_url,
        "How nodes hasten news to each other: `local:` is within this process; "
        "`nats://[USER@]HOST[:PORT]` (`tls://` for TLS) names NATS servers, the members of one "

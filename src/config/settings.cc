@@ -124,9 +124,15 @@ std::optional<std::string> key_of_variable(std::string_view name) {
 Result<void> check_together(Settings& s) {
   if (s.master_key_file.empty()) s.master_key_file = s.data_dir + "/master.key";
   if (s.storage_url.empty()) s.storage_url = "sqlite:" + s.data_dir + "/countersign.db";
-  if (!s.storage_url.starts_with("sqlite:") || s.storage_url.size() == 7) {
-    return bad("storage.url", s.storage_url.substr(0, s.storage_url.find(':') + 1),
-               "this version keeps its state in SQLite: sqlite:PATH");
+  // Only the scheme is shown: the rest may hold a password.
+  const auto scheme_end = s.storage_url.find(':') + 1;
+  const std::string_view scheme = std::string_view(s.storage_url).substr(0, scheme_end);
+  const bool sqlite = scheme == "sqlite:";
+  const bool postgres =
+      s.storage_url.starts_with("postgresql://") || s.storage_url.starts_with("postgres://");
+  if ((!sqlite && !postgres) || s.storage_url.size() == scheme_end) {
+    return bad("storage.url", scheme,
+               "wants sqlite:PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE");
   }
   const bool nats = s.bus_url.starts_with("nats://") || s.bus_url.starts_with("tls://");
   if (s.bus_url != "local:" && !nats) {  // not quoted: it may hold a password

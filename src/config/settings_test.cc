@@ -34,6 +34,19 @@ TEST(Settings, BusIsLocalOrNats) {
       load_settings(std::nullopt, {}, {{"bus.url", "nats://a"}, {"bus.ca_file", "/ca.pem"}}).ok());
 }
 
+TEST(Settings, TheStoreIsSqliteOrPostgresAndNoErrorShowsItsPassword) {
+  for (const auto* good : {"sqlite:x.db", "postgresql://ann:pw@db/app", "postgres:///app"}) {
+    EXPECT_TRUE(load_settings(std::nullopt, {}, {{"storage.url", good}}).ok()) << good;
+  }
+  for (const auto* bad : {"mysql://ann:hunter2@db/app", "sqlite:", "postgresql:hunter2", "hunter2",
+                          "postgresql//ann:hunter2@db"}) {
+    const auto settings = load_settings(std::nullopt, {}, {{"storage.url", bad}});
+    ASSERT_FALSE(settings.ok()) << bad;
+    EXPECT_EQ(settings.code(), ErrorCode::kBadSetting);
+    EXPECT_EQ(settings.error().detail.find("hunter2"), std::string::npos);
+  }
+}
+
 TEST(Settings, FlagsOverrideTheEnvironment) {
   const auto settings = load_settings(
       std::nullopt, {{"COUNTERSIGN_SERVER__LISTEN", "127.0.0.1:1"}, {"COUNTERSIGN_DATA_DIR", "/a"}},
