@@ -62,7 +62,6 @@ export class Device {
 
   async connect() {
     this.live = false;
-    this.unacknowledged = [];
     this.inFlight.clear();
     const connection = new Connection(this.random.pick(this.nodes), {
       onPush: (kind, body) => this.connection === connection && this.onPush(kind, body),
@@ -80,6 +79,7 @@ export class Device {
       return;
     }
     const note = this.note;
+    if (note) this.ledger.acknowledges(this.name, this.unacknowledged.splice(0)); // the position says it
     const reply = await connection.command("connect", {
       userTicket: mint(this.application, this.user),
       device: this.name,
@@ -98,7 +98,7 @@ export class Device {
     this.pump();
   }
 
-  early = []; // pushes that overtook the reply to connect in this program, not on the wire
+  early = []; // pushes that arrived while this program had not yet looked at the reply to connect
   redeliverTo = 0;
   unacknowledged = [];
 
