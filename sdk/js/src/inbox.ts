@@ -108,7 +108,8 @@ export class InboxMachine {
   /** The entry that could not be understood, and how often it came. */
   #unclear = { offset: 0, times: 0 };
   #acked = 0;
-  #acking = 0;
+  /** An acknowledgement is on its way: this one. */
+  #acking: { readonly epoch: string; readonly offset: number } | null = null;
   #ackedAt = Number.NEGATIVE_INFINITY;
   #ackTimer = false;
   #syncing = false;
@@ -190,8 +191,8 @@ export class InboxMachine {
         this.#onNoted();
         break;
       case "acked":
-        this.#acked = Math.max(this.#acked, this.#acking);
-        this.#acking = 0;
+        if (this.#acking?.epoch === this.#stream?.epoch) this.#acked = Math.max(this.#acked, this.#acking?.offset ?? 0);
+        this.#acking = null;
         break;
       case "ackFailed":
         this.#onAckFailed(input.error);
@@ -215,7 +216,7 @@ export class InboxMachine {
     }
     this.#stream = from;
     this.#top = top;
-    this.#acking = 0;
+    if (connecting) this.#acking = null;
     this.#stopTimer("missing");
     const lost = reason !== null && !(reason === "unknown_device" && place === null);
     if (lost) {
@@ -245,7 +246,7 @@ export class InboxMachine {
     this.#connected = false;
     this.#stream = null;
     this.#syncing = false;
-    this.#acking = 0;
+    this.#acking = null;
     this.#ackedAt = Number.NEGATIVE_INFINITY;
     for (const name of ["ack", "sync", "missing"] as const) this.#stopTimer(name);
   }
@@ -415,7 +416,7 @@ export class InboxMachine {
   #acknowledge(): void {
     const { epoch, offset } = this.#noted ?? { epoch: "", offset: 0 };
     const stream = this.#stream;
-    if (stream === null || this.#syncing || this.#acking !== 0 || this.#ackTimer) return;
+    if (stream === null || this.#syncing || this.#acking !== null || this.#ackTimer) return;
     if (this.#handled?.epoch !== epoch || stream.epoch !== epoch || !this.#noJumpWaits()) return;
     // Never beyond what came on this connection: that would be an error, and rightly so.
     const reach = Math.min(offset, stream.offset);
@@ -426,22 +427,22 @@ export class InboxMachine {
       this.#startTimer("ack", wait);
       return;
     }
-    this.#acking = reach;
+    this.#acking = { epoch, offset: reach };
     this.#ackedAt = this.#now;
     this.#actions.push({ do: "ack", epoch, offset: reach });
   }
 
   #onAckFailed(error: CountersignError): void {
     const refused = this.#acking;
-    this.#acking = 0;
-    if (refused === 0 || !this.#connected) return;
+    this.#acking = null;
+    if (refused === null || !this.#connected) return;
     if (error.temporary) {
       this.#ackTimer = true;
       this.#startTimer("ack", Math.max(ackEveryMs, error.retryAfterMs ?? 1_000));
       return;
     }
     this.#log("warn", `The gateway refused an acknowledgement: ${error.message}`);
-    this.#acked = refused;
+    if (refused.epoch === this.#stream?.epoch) this.#acked = Math.max(this.#acked, refused.offset);
     this.#resync();
   }
 

@@ -105,6 +105,8 @@ export class MessageHub implements Messages {
   readonly #conversations = new Map<string, string>();
   /** Who waits for the person to be known. */
   #waiting: { readonly resolve: (life: Life) => void; readonly reject: (error: CountersignError) => void }[] = [];
+  /** Messages on their way into the queue. */
+  #entering = 0;
   readonly #seen = new Set<string>();
   readonly #reads = new Map<string, number>();
   #lastIdTime = 0;
@@ -186,7 +188,7 @@ export class MessageHub implements Messages {
   }
 
   get unsentCount(): number {
-    return this.#life?.outbox.count ?? 0;
+    return this.#entering + (this.#life?.outbox.count ?? 0);
   }
 
   retry({ id, state }: SentMessage): void {
@@ -434,14 +436,20 @@ export class MessageHub implements Messages {
   }
 
   async #enqueue(record: OutboxRecord, message: TrackedMessage): Promise<void> {
+    let added: Promise<void>;
+    ++this.#entering;
     try {
       const life = await this.#person();
       life.sent.set(record.id, message);
       this.#typing.sent(laneOf(record.target));
-      await life.outbox.add(record);
+      added = life.outbox.add(record);
     } catch (thrown) {
       message.failed(thrown instanceof CountersignError ? thrown : new CountersignError(codeTerminated));
+      return;
+    } finally {
+      --this.#entering;
     }
+    await added;
   }
 
   #track(life: Life, record: OutboxRecord): TrackedMessage {

@@ -153,6 +153,8 @@ export class OutboxMachine {
         break;
       case "ready":
         this.#ready = true;
+        // A new connection owes nothing to the troubles of the one before.
+        for (const item of this.#items) item.notBefore = 0;
         break;
       case "unready":
         this.#ready = false;

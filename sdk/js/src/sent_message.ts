@@ -97,7 +97,7 @@ export class TrackedMessage implements SentMessage {
   }
 
   failed(error: CountersignError): void {
-    if (this.#acceptance !== null) return;
+    if (this.#acceptance !== null || this.#state === "failed") return;
     this.#error = error;
     this.#enter("failed");
     this.#outcome.reject(error);
