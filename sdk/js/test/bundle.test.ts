@@ -112,6 +112,15 @@ describe("The typings", () => {
        const session: Session | null = client.getSession();
        if (session) void client.connect(session).then((info) => info.expiresAt.getTime());
        const sinch: SinchClient = new globalThis.SinchClient({ applicationKey: "k", onLogMessage: (m) => void m.message });
+       client.messages.on("message", async (message) => void message.text.length);
+       const sending = client.messages.conversation("bob").send({ text: "hello", headers: { x: "1" } });
+       sending.message.on("state", ({ state }) => { const s: "queued" | "sending" | "accepted" | "delivered" | "read" | "failed" = state; void s; });
+       void sending.then((sent) => sent.seq);
+       void (async () => { for await (const { from } of client.messages.conversation(["bob", { type: "email", endpoint: "c@example.org" }])) void from.endpoint; })();
+       void client.signOut({ discardUnsent: true });
+       const classic = sinch.getMessageClient();
+       classic.addEventListener({ onIncomingMessage(message) { void message.textBody; }, onMessageDelivered: ({ recipientId }) => void recipientId });
+       classic.send(classic.newMessage(["bob"], "hello")).fail(() => undefined);
        sinch.start({ userTicket: "t" }, () => undefined).fail((e) => { if (e instanceof CountersignError) void e.errorCode; }).progress((p) => void p.message);
        // @ts-expect-error there is no such event
        client.on("unheard", () => undefined);
