@@ -11,6 +11,7 @@
 
 #include "base/fake_clock.h"
 #include "base/log.h"
+#include "gateway/stub_message_store.h"
 
 namespace countersign::gateway {
 namespace {
@@ -21,7 +22,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 // A store whose background calls answer what a test has laid out; nothing else is asked of it.
-class BackgroundStore final : public storage::MessageStore {
+class BackgroundStore final : public StubMessageStore {
  public:
   std::deque<storage::FanOut> jobs;
   std::deque<std::vector<storage::Expired>> expired;
@@ -58,67 +59,6 @@ class BackgroundStore final : public storage::MessageStore {
     old_rows -= removed;
     return removed;
   }
-
-  void accept(storage::Send, std::function<void(Result<storage::Sent>)>) override {}
-  void acknowledge(storage::Ack, std::function<void(Result<storage::Acked>)>) override {}
-  Result<storage::Attached> attach(const storage::Attach&) override { return unused(); }
-  Result<storage::InboxPage> read_inbox(const storage::UserKey&, std::int64_t, std::size_t,
-                                        std::size_t) override {
-    return unused();
-  }
-  Result<std::vector<std::int64_t>> tops(std::span<const storage::UserKey>) override {
-    return unused();
-  }
-  Result<std::string> epoch() override { return unused(); }
-  Result<void> renew_epoch(std::string_view) override { return unused(); }
-  Result<std::vector<storage::Message>> history(const storage::UserKey&, std::string_view,
-                                                std::int64_t, std::size_t) override {
-    return unused();
-  }
-  Result<std::vector<storage::Conversation>> list_conversations(const storage::UserKey&,
-                                                                base::SystemTime, std::string_view,
-                                                                std::size_t) override {
-    return unused();
-  }
-  Result<storage::Conversation> find_conversation(const storage::UserKey&,
-                                                  std::string_view) override {
-    return unused();
-  }
-  Result<std::vector<storage::Horizon>> members(const storage::UserKey&, std::string_view,
-                                                const std::optional<Identity>&,
-                                                std::size_t) override {
-    return unused();
-  }
-  Result<std::optional<storage::Receipt>> mark_read(const storage::UserKey&, std::string_view,
-                                                    std::int64_t, base::SystemTime) override {
-    return unused();
-  }
-  Result<std::optional<storage::GroupCount>> count_receipts(const storage::UserKey&,
-                                                            std::string_view) override {
-    return unused();
-  }
-  Result<std::vector<bool>> share_conversation(const storage::UserKey&,
-                                               std::span<const Identity>) override {
-    return unused();
-  }
-  Result<void> open_inboxes(std::span<const storage::UserKey>, base::SystemTime) override {
-    return unused();
-  }
-  Result<bool> set_blocked(const storage::UserKey&, const Identity&, bool, std::size_t,
-                           base::SystemTime) override {
-    return unused();
-  }
-  Result<std::vector<Identity>> list_blocked(const storage::UserKey&) override { return unused(); }
-  Result<void> export_messages(const storage::UserKey&,
-                               const std::function<bool(const storage::Message&)>&) override {
-    return unused();
-  }
-  Result<std::size_t> erase(const storage::UserKey&, base::SystemTime, std::size_t) override {
-    return unused();
-  }
-
- private:
-  static tl::unexpected<Error> unused() { return fail(ErrorCode::kInternal, "not for this test"); }
 };
 
 class RecordingSink final : public MessageSink {

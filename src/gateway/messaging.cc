@@ -130,9 +130,10 @@ void Messaging::ask(Client client, ConnectionId connection, std::uint32_t id,
   }
   const bool submitted = tasks_.try_submit(
       [this, client = std::move(client), connection, id, request = std::move(request), counted] {
-        const auto* watch = std::get_if<protocol::WatchPresence>(&request);
-        counted(watch != nullptr ? presence_.watch(connection, client.user, id, *watch)
-                                 : conversations_.answer(client, id, request));
+        if (const auto* watch = std::get_if<protocol::WatchPresence>(&request)) {
+          return presence_.watch(connection, client.user, id, *watch, counted);
+        }
+        counted(conversations_.answer(client, id, request));
       });
   if (!submitted) counted(fail(ErrorCode::kOverloaded, "workers are busy"));
 }

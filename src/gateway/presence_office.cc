@@ -68,17 +68,25 @@ void PresenceOffice::stop() {
 }
 
 void PresenceOffice::carry_out(PresenceActions actions, std::unique_lock<std::mutex>& lock) {
-  for (PresenceAction& action : actions) queue_.push_back(std::move(action));
-  if (working_) return;  // who works on the queue finds them
+  for (PresenceAction& action : actions) queue_.emplace_back(std::move(action));
+  work_off(lock);
+}
+
+void PresenceOffice::work_off(std::unique_lock<std::mutex>& lock) {
+  if (working_) return;  // who works on the queue finds what is new
   working_ = true;
   while (!queue_.empty() && !stopped_) {
-    const PresenceAction action = std::move(queue_.front());
+    const Work work = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    std::visit([this](const auto& what) { perform(what); }, action);
+    std::visit([this](const auto& what) { this->perform(what); }, work);
     lock.lock();
   }
   working_ = false;
+}
+
+void PresenceOffice::perform(const PresenceAction& action) {
+  std::visit([this](const auto& what) { this->perform(what); }, action);
 }
 
 void PresenceOffice::perform(const PublishPresence& action) {
@@ -163,18 +171,19 @@ void PresenceOffice::tell_again(ConnectionId connection) {
   carry_out(table_.tell_again(connection, now()), lock);
 }
 
-Result<std::string> PresenceOffice::watch(ConnectionId connection, const storage::UserKey& user,
-                                          std::uint32_t id, const protocol::WatchPresence& watch) {
-  if (mode_ == PresenceMode::kOff) return fail(ErrorCode::kNotAvailable, "presence is off");
+void PresenceOffice::watch(ConnectionId connection, const storage::UserKey& user, std::uint32_t id,
+                           const protocol::WatchPresence& watch, Reply reply) {
+  if (mode_ == PresenceMode::kOff) return reply(fail(ErrorCode::kNotAvailable, "presence is off"));
   if (!watch.watch) {
     std::unique_lock lock(mutex_);
     carry_out(table_.unwatch(connection, watch.users, now()), lock);
-    return protocol::encode_unwatch_reply(id);
+    lock.unlock();
+    return reply(protocol::encode_unwatch_reply(id));
   }
   std::vector<bool> allowed(watch.users.size(), true);
   if (mode_ == PresenceMode::kContacts) {
     auto shared = store_.share_conversation(user, watch.users);
-    if (!shared) return shared.failure();
+    if (!shared) return reply(shared.failure());
     allowed = *std::move(shared);
   }
   std::vector<Identity> watched;
@@ -182,21 +191,22 @@ Result<std::string> PresenceOffice::watch(ConnectionId connection, const storage
     allowed[i] = allowed[i] || watch.users[i] == user.identity;
     if (allowed[i]) watched.push_back(watch.users[i]);
   }
-  std::vector<PresenceState> states(watch.users.size());
-  {
-    std::unique_lock lock(mutex_);
-    auto actions = table_.watch(connection, watched, now());
-    if (!actions) return actions.failure();
-    for (std::size_t i = 0; i < watch.users.size(); ++i) {
-      if (allowed[i]) states[i] = table_.look({user.application, watch.users[i]}, now());
-    }
-    carry_out(*std::move(actions), lock);
+  std::unique_lock lock(mutex_);
+  auto actions = table_.watch(connection, watched, now());
+  if (!actions) {
+    lock.unlock();
+    return reply(actions.failure());
   }
+  std::vector<PresenceState> states(watch.users.size());
   std::vector<protocol::PresenceView> views;
   for (std::size_t i = 0; i < states.size(); ++i) {
+    if (allowed[i]) states[i] = table_.look({user.application, watch.users[i]}, now());
     views.push_back(view_of(watch.users[i], states[i]));
   }
-  return protocol::encode_watch_reply(id, views);
+  queue_.emplace_back([reply = std::move(reply), frame = protocol::encode_watch_reply(id, views)] {
+    reply(frame);
+  });
+  carry_out(*std::move(actions), lock);
 }
 
 Result<std::string> PresenceOffice::set(ConnectionId connection, std::uint32_t id,

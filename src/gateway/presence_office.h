@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 
 #include "countersign/result.h"
 
@@ -38,6 +39,8 @@ class PresenceOffice final : private NodeListener {
  public:
   /// Pushes to one connection; called on any thread.
   using Push = std::function<void(const std::string& key, const std::string& push)>;
+  /// As MessageDesk's.
+  using Reply = std::function<void(Result<std::string> frame)>;
 
   /// References outlive the office.
   PresenceOffice(PresenceMode mode, PresenceOptions options, storage::MessageStore& store,
@@ -63,10 +66,12 @@ class PresenceOffice final : private NodeListener {
   void disconnect(ConnectionId connection, bool clean);
   void tell_again(ConnectionId connection);
 
-  /// The replies to `presence.watch`, `presence.unwatch` and `presence.set`. The first blocks on
-  /// the store. kNotAvailable if presence is off; kLimitExceeded, kOverloaded.
-  Result<std::string> watch(ConnectionId connection, const storage::UserKey& user, std::uint32_t id,
-                            const protocol::WatchPresence& watch);
+  /// Answers `presence.watch` and `presence.unwatch`; blocks on the store. The reply takes its
+  /// place among the pushes, so that none overtakes it whose news it does not hold. kNotAvailable
+  /// if presence is off; kLimitExceeded, kOverloaded.
+  void watch(ConnectionId connection, const storage::UserKey& user, std::uint32_t id,
+             const protocol::WatchPresence& watch, Reply reply);
+  /// The reply to `presence.set`. kNotAvailable.
   Result<std::string> set(ConnectionId connection, std::uint32_t id,
                           const protocol::SetPresence& set);
 
@@ -77,9 +82,15 @@ class PresenceOffice final : private NodeListener {
   void on_bus_lost() override;
   void on_bus_back() override;
 
+  /// One thing to be done: what the table decided, or an answer.
+  using Work = std::variant<PresenceAction, std::function<void()>>;
+
   PresenceTime now() const { return {clock_.steady(), clock_.now()}; }
   /// Takes the actions of one call of the table, made under `lock`, and sees that they are done.
   void carry_out(PresenceActions actions, std::unique_lock<std::mutex>& lock);
+  void work_off(std::unique_lock<std::mutex>& lock);
+  void perform(const PresenceAction& action);
+  static void perform(const std::function<void()>& answer) { answer(); }
   void perform(const PublishPresence& action);
   void perform(const QueryPresence& action);
   void perform(const SubscribePresence& action);
@@ -95,7 +106,7 @@ class PresenceOffice final : private NodeListener {
   const std::string node_;
   std::mutex mutex_;  // of the table, the queue and the pushes
   PresenceTable table_;
-  std::deque<PresenceAction> queue_;
+  std::deque<Work> queue_;
   bool working_ = false;  // somebody carries out the queue
   bool stopped_ = false;
   std::unordered_map<ConnectionId, Push> pushes_;
