@@ -11,7 +11,7 @@ FLOORS = {
     "base": 1, "config": 1, "protocol": 1,
     "storage": 2, "bus": 2,
     "accounts": 3, "sessions": 3, "issuing": 3, "gateway": 3,
-    "net": 4, "web": 4, "storage/sqlite": 4, "storage/conformance": 4,
+    "net": 4, "web": 4, "storage/sqlite": 4, "storage/postgres": 4, "storage/conformance": 4,
     "bus/local": 4, "bus/nats": 4, "bus/conformance": 4,
     "app": 5,
     "cli": 6,
@@ -27,6 +27,7 @@ HIDDEN = {
     r"boost/beast": {"net"},
     r"boost/": {"net", "web", "app", "protocol", "cli"},
     r"sqlite3\.h": {"storage/sqlite"},
+    r"libpq|postgres_ext\.h": {"storage/postgres"},
     r"nats(/|\.h)": {"bus/nats"},
     r"spdlog/|prometheus/|fmt/": {"base"},
     r"toml\+\+/": {"config"},
@@ -87,6 +88,8 @@ def self_test():
         ("src/ticket/a.cc", "#include <openssl/sha.h>", False),
         ("src/web/a.cc", '#include "storage/sqlite/sqlite_store.h"', True),
         ("src/app/a.cc", '#include "storage/sqlite/sqlite_store.h"', False),
+        ("src/storage/sqlite/a.cc", "#include <libpq-fe.h>", True),
+        ("src/storage/postgres/a.cc", '#include "storage/sqlite/connection.h"', True),
         ("include/countersign/a.h", '#include "base/clock.h"', True),
     ]
     for name, line, bad in cases:

@@ -28,6 +28,7 @@ build() {
   header_of openssl/evp.h libssl-dev
   header_of sodium.h libsodium-dev
   header_of sqlite3.h libsqlite3-dev
+  header_of postgresql/libpq-fe.h libpq-dev
   header_of spdlog/spdlog.h libspdlog-dev
   header_of fmt/format.h libfmt-dev
   header_of CLI/CLI.hpp libcli11-dev
@@ -47,6 +48,10 @@ test() {
   command_of npm npm
   command_of chromium chromium
   command_of sqlite3 sqlite3
+  # Debian keeps the server's programs off the PATH.
+  compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
+  command_of psql postgresql-client
+  command_of setpriv util-linux
   command_of curl curl
   command_of openssl openssl
   command_of nats-server nats-server
