@@ -128,9 +128,9 @@ export class InboxMachine {
     this.#clear = clear;
   }
 
-  /** What `connect` and `sync` show. */
+  /** What `connect` and `sync` show. It acknowledges, so it is only what the storage has. */
   get position(): Position | null {
-    return this.#handled;
+    return this.#noted;
   }
 
   /** Entries that came and have not been handled. */
@@ -323,7 +323,7 @@ export class InboxMachine {
     if (this.#stream !== null && this.#stream.offset < this.#top) this.#startTimer("missing", missingMs);
   }
 
-  /** Asks for everything after what has been handled: at once the first time, with pauses after that. */
+  /** Asks for everything after what has been noted: at once the first time, with pauses after that. */
   #resync(retryAfterMs?: number): void {
     if (!this.#connected || this.#syncing || this.#syncTimer) return;
     const attempt = this.#syncAttempt++;
@@ -343,8 +343,8 @@ export class InboxMachine {
     // A new device has handled nothing yet: it begins where it was told to.
     const first = this.#queue[0];
     const begin = first !== undefined && "jump" in first ? first.jump : null;
-    // What is in hand comes again, and is recognised then.
-    this.#actions.push({ do: "sync", position: this.#handled ?? begin });
+    // What is in hand, or being noted, comes again, and is recognised then.
+    this.#actions.push({ do: "sync", position: this.#noted ?? this.#handled ?? begin });
   }
 
   // Handing out.

@@ -126,8 +126,12 @@ class World {
     let reason: InboxState["reason"] = this.known ? null : "unknown_device";
     if (position !== null) {
       const same = position.epoch === epoch && position.offset <= top && this.chainAt(position.offset) === position.chain;
-      if (same) [from, reason] = [position.offset, null];
-      else [from, reason] = [Math.min(this.cursor, top), "epoch"];
+      if (same) {
+        // A position acknowledges: it must be in the storage, or where a new device was told to begin.
+        if (this.note !== null) expect(position.offset).toBeLessThanOrEqual(this.note.position.offset);
+        this.cursor = Math.max(this.cursor, position.offset);
+        [from, reason] = [position.offset, null];
+      } else [from, reason] = [Math.min(this.cursor, top), "epoch"];
     }
     this.known = true;
     if (reason !== null) this.cursor = from;
