@@ -56,8 +56,12 @@ void MessageClient::connect(std::string_view ticket, std::string_view device) {
 void MessageClient::send(std::string_view user, std::string_view text, SteadyTime due) {
   const std::uint32_t id = ++last_id_;
   due_.emplace(id, due);
+  // Another run against the same server is not a repeat of this one.
+  static const auto kRun =
+      std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
   std::string command = "{\"id\":" + std::to_string(id) + R"(,"send":{"msg_id":")" + name_ + "-" +
-                        std::to_string(++messages_) + R"(","to":[{"type":"username","endpoint":")";
+                        kRun + "-" + std::to_string(++messages_) +
+                        R"(","to":[{"type":"username","endpoint":")";
   command.append(user).append(R"("}],"text":")").append(text).append("\"}}");
   link_.send(text_frame(command));
 }
