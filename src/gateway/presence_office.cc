@@ -82,6 +82,7 @@ void PresenceOffice::work_off(std::unique_lock<std::mutex>& lock) {
     std::visit([this](const auto& what) { this->perform(what); }, work);
     lock.lock();
   }
+  if (stopped_) queue_.clear();
   working_ = false;
 }
 
