@@ -9,6 +9,10 @@ the budgets. `bench/run.py` runs all; `bench/run.py http sign-in …` some; `--q
     memory    idle gateway connections at 10,000
     start     time to `ready`, memory at rest
     build     ./run build from a clean tree without a compiler cache (minutes)
+    messages  latency of live messages at fixed rates, SQLite
+    resume    a device comes back to 1,000 messages
+    storm     10,000 clients come back at once
+    connections  memory and processor time of idle and chatting connections, beside other servers
 """
 import base64
 import http.client
@@ -23,6 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from messages import Messages
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TREE = ROOT / "build/release"
@@ -45,7 +51,7 @@ def build():
     subprocess.run(["cmake", "--preset", "release", "-DCOUNTERSIGN_BENCH=ON"], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", str(TREE), "--target", "countersign", "ticket_bench",
-                    "load_driver", "argon2_bench", "idle_bench"], check=True, stdout=subprocess.DEVNULL)
+                    "load_driver", "message_driver", "argon2_bench", "idle_bench"], check=True, stdout=subprocess.DEVNULL)
 
 
 class Server:
@@ -339,9 +345,11 @@ def bench_build():
 
 
 def main():
+    messages = Messages(sys.modules[__name__])
     all_of_them = {"tickets": bench_tickets, "http": bench_http, "sign-in": bench_sign_in,
                    "latency": bench_latency, "memory": bench_memory, "start": bench_start,
-                   "build": bench_build}
+                   "build": bench_build, "messages": messages.sqlite, "resume": messages.resume,
+                   "storm": messages.storm, "connections": messages.connections}
     if "-h" in sys.argv or "--help" in sys.argv:
         print(__doc__)
         return

@@ -79,6 +79,10 @@ bench() {
   command_of python3 python3
   command_of nginx nginx-light
   command_of wrk wrk
+  command_of node nodejs
+  command_of npm npm
+  command_of mosquitto mosquitto
+  command_of nats-server nats-server
 }
 
 for part in "$@"; do
