@@ -66,7 +66,8 @@ const begunAhead = 16;
 /** So long a handled entry may wait for its note while others are handed out. */
 const noteEveryMs = 50;
 const ackEveryMs = 250;
-const ackAtEntries = 48;
+/** Sooner if so many have gathered: well before the window is full. */
+const ackAtEntries = 96;
 /** So long the gateway may owe entries that `top` tells of. */
 const missingMs = 5_000;
 const maxQueued = 1_024;
@@ -422,7 +423,9 @@ export class InboxMachine {
     const reach = Math.min(offset, stream.offset);
     if (reach <= this.#acked) return;
     const wait = this.#ackedAt + ackEveryMs - this.#now;
-    if (wait > 0 && reach - this.#acked < ackAtEntries) {
+    // Nothing is left to do here, and the gateway has more: few large entries fill its window as well.
+    const starved = this.waiting === 0 && stream.offset < this.#top;
+    if (wait > 0 && reach - this.#acked < ackAtEntries && !starved) {
       this.#ackTimer = true;
       this.#startTimer("ack", wait);
       return;

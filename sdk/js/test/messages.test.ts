@@ -370,6 +370,22 @@ describe("Losses of the connection", () => {
   });
 });
 
+test("A device that was away for 10,000 messages gets all of them, in order, with few acknowledgements", async () => {
+  const world = makeWorld();
+  const tab = world.browser.openTab();
+  const b = await chatting(world, bob, tab);
+  b.client.disconnect();
+  await pass(50);
+  for (let index = 1; index <= 10_000; ++index) world.server.messages.write(alice, bob, `${index}`);
+  void b.client.connect();
+  await pass(30_000);
+  expect(b.heard).toHaveLength(10_000);
+  expect(b.heard.every((text, index) => text === `${index + 1}`)).toBe(true);
+  expect(b.resets).toEqual([]);
+  expect(world.server.last.sent("ack").length).toBeLessThan(200);
+  expect(world.server.messages.inbox(bob).cursors.get(b.client.info?.device ?? "")).toBe(10_000);
+});
+
 describe("A restored server", () => {
   test("is told as a reset, and what comes again is marked", async () => {
     const world = makeWorld();
