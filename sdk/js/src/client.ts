@@ -23,9 +23,10 @@ import {
 import { Emitter, type Listener } from "./events.js";
 import { Link, type Outcome } from "./link.js";
 import type { Messages } from "./message_types.js";
-import { MessageHub, type Owner } from "./messages.js";
+import { MessageHub } from "./messages.js";
 import { Log, reportListenerFailure, type LogEntry } from "./log.js";
 import type { ClientOptions, Credentials, SignOutOptions } from "./options.js";
+import type { Owner } from "./person_messages.js";
 import { decodeConnect, decodeRefresh, numberIn, type Body } from "./protocol.js";
 import { SignOutChannel } from "./sign_out_channel.js";
 import { ConnectionMachine, handshakeLimitMs, probeLimitMs } from "./state.js";

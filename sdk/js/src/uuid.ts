@@ -14,3 +14,9 @@ export function uuid7(time: number, random: Uint8Array): string {
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
+
+/** When an id was made, in milliseconds since 1970; 0 for what is no such id. */
+export function timeOfUuid7(id: string): number {
+  const match = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(id);
+  return match === null ? 0 : Number.parseInt(`${match[1]}${match[2]}`, 16);
+}

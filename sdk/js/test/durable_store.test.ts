@@ -9,7 +9,7 @@ import {
   openLimitMs,
   type DurableStore,
 } from "../src/durable_store.js";
-import { uuid7 } from "../src/uuid.js";
+import { timeOfUuid7, uuid7 } from "../src/uuid.js";
 import { FakeStorage } from "./fake_browser.js";
 
 describe.each<[string, () => DurableStore]>([
@@ -92,5 +92,6 @@ test("Ids have the form of RFC 9562, version 7, and sort by time", () => {
   const id = uuid7(0x017f22e279b0, random);
   expect(id).toBe("017f22e2-79b0-7fff-bfff-ffffffffffff");
   expect(uuid7(-5, new Uint8Array(10))).toBe("00000000-0000-7000-8000-000000000000");
+  expect([timeOfUuid7(id), timeOfUuid7("no id")]).toEqual([0x017f22e279b0, 0]);
   expect(uuid7(1_000, random) < uuid7(1_001, new Uint8Array(10))).toBe(true);
 });
