@@ -138,7 +138,7 @@ test("in a group too large for names, counts tell; of the last message and of th
 
 const outgoing = (id, state, key = direct, more = {}) => ({
   type: "outgoing",
-  item: { id, key, state, content: { text: `own ${id}` }, created: new Date(begin + 60_000), error: null, ...more },
+  item: { id, key, state, kept: true, content: { text: `own ${id}` }, created: new Date(begin + 60_000), error: null, ...more },
 });
 
 test("a message goes from queued to stored in one place, and keeps its element", () => {
@@ -161,6 +161,11 @@ test("a carbon of what another tab has sent takes the waiting message's place", 
   const state = play([outgoing("a", "queued"), arrived(3, { id: "a", from: alice })], talking(2));
   assert.equal(outgoingOf(state, direct).length, 0);
   assert.deepEqual(texts(state), ["text 1", "text 2", "text 3"]);
+});
+
+test("a message is called queued only when the browser's storage has it", () => {
+  const texts = [false, true].map((kept) => outgoingText(outgoing("a", "queued", direct, { kept }).item).text);
+  assert.deepEqual(texts, ["Being queued…", "Queued on this device"]);
 });
 
 test("a failed message says why, and goes when it is deleted", () => {

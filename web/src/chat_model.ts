@@ -76,6 +76,8 @@ export interface Outgoing {
   readonly id: string;
   readonly key: ConversationKey;
   readonly state: Exclude<SentState, "accepted" | "delivered" | "read">;
+  /** Whether it lies in this browser's storage: only then it survives a reload. */
+  readonly kept: boolean;
   readonly content: MessageContent;
   readonly created: Date;
   readonly error: { readonly code: number; readonly message: string } | null;

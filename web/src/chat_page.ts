@@ -261,8 +261,9 @@ addEventListener("offline", () => store.dispatch({ type: "browserOffline" }));
 addEventListener("online", () => store.dispatch({ type: "link", state: client.state }));
 document.addEventListener("visibilitychange", () => {
   session.setAway(document.visibilityState !== "visible");
-  // Coming back to the page is seeing what has come meanwhile.
+  // Coming back to the page is seeing what has come meanwhile; what was read on other devices is asked for.
   store.redraw();
+  if (document.visibilityState === "visible" && client.state === "connected") void session.loadList();
 });
 setInterval(() => store.redraw(), clockTickMs);
 

@@ -39,6 +39,8 @@ export class ChatSession {
   /** Messages not accepted yet, by id; and which of them this page itself has sent. */
   readonly #sent = new Map<string, SentMessage>();
   readonly #ours = new Set<string>();
+  /** Those that the storage of this browser has. */
+  readonly #kept = new Set<string>();
   readonly #watched = new Map<UserKey, () => void>();
   readonly #asked = new Set<ConversationKey>();
   readonly #marked = new Map<ConversationKey, number>();
@@ -249,6 +251,7 @@ export class ChatSession {
     if (message === undefined) return;
     this.#sent.delete(id);
     this.#ours.delete(id);
+    this.#kept.delete(id);
     this.#client.messages.discard(message);
     const ids = new Set(this.#store.state.outgoing.keys());
     ids.delete(id);
@@ -266,7 +269,10 @@ export class ChatSession {
   async #loadUnsent(): Promise<void> {
     const waiting = await this.#client.messages.unsent().catch(() => null);
     if (waiting === null) return;
-    for (const message of waiting) this.#follow(message, null);
+    for (const message of waiting) {
+      this.#kept.add(message.id);
+      this.#follow(message, null);
+    }
     // What this page has sent speaks for itself; what it shows for others is gone when the queue says so.
     const ids = new Set([...waiting.map((message) => message.id), ...this.#ours]);
     this.#store.dispatch({ type: "unsent", ids });
@@ -287,6 +293,7 @@ export class ChatSession {
         id: message.id,
         key: key ?? this.#store.state.outgoing.get(message.id)?.key ?? this.#keyOf(message),
         state: message.state,
+        kept: this.#kept.has(message.id),
         content: message.content,
         created: message.created,
         error: message.error === null ? null : { code: message.error.code, message: message.error.message },
@@ -298,6 +305,7 @@ export class ChatSession {
     }
     this.#sent.delete(message.id);
     this.#ours.delete(message.id);
+    this.#kept.delete(message.id);
     const stored = storedMessage(message, this.#store.state.me);
     if (stored === null) return;
     const known = this.#store.state.conversations.has(stored.conversation);

@@ -14,14 +14,14 @@ import {
 
 /** The state of one of this user's messages: a name for style and tests, and what a person reads. */
 export interface StateText {
-  readonly name: "queued" | "sending" | "accepted" | "delivered" | "read" | "failed" | "undelivered";
+  readonly name: "queueing" | "queued" | "sending" | "accepted" | "delivered" | "read" | "failed" | "undelivered";
   readonly text: string;
 }
 
 export function outgoingText(item: Outgoing): StateText {
   switch (item.state) {
     case "queued":
-      return { name: "queued", text: "Queued on this device" };
+      return item.kept ? { name: "queued", text: "Queued on this device" } : { name: "queueing", text: "Being queued…" };
     case "sending":
       return { name: "sending", text: "Sending…" };
     case "failed":

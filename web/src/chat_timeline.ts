@@ -75,7 +75,7 @@ export class TimelineView {
     this.#follows = this.#atEnd();
     if (this.#box.scrollTop < nearPixels) this.#calls.loadOlder();
     if (this.#follows) this.#calls.seen(this.#latest);
-    if (this.#follows) setHidden(this.#jump, !this.#cut);
+    setHidden(this.#jump, this.#follows && !this.#cut);
   }
 
   #follow(): void {
@@ -91,10 +91,10 @@ export class TimelineView {
   }
   #separatorShown = false;
 
-  /** The uppermost line in sight, and how far below the edge it stands. */
+  /** The uppermost message in sight, and where it stands; separators come and go with what is loaded above. */
   #placeOfReading(): { line: Element; top: number } | null {
     const edge = this.#box.getBoundingClientRect().top;
-    for (const line of this.#list.children) {
+    for (const line of this.#list.querySelectorAll(".message, .event, .outgoing")) {
       const { top, bottom } = line.getBoundingClientRect();
       if (bottom > edge) return { line, top };
     }
