@@ -122,6 +122,19 @@ class ModelStore final : public storage::SessionStore,
     if (found == instances_.end()) return std::optional<storage::Instance>();
     return std::optional(found->second);
   }
+  Result<std::vector<storage::Instance>> list_instances(std::string_view application_key,
+                                                        const Identity& identity,
+                                                        std::string_view after,
+                                                        std::size_t limit) override {
+    std::vector<storage::Instance> listed;
+    for (const auto& [id, instance] : instances_) {
+      if (id > after && instance.application_key == application_key &&
+          instance.identity == identity && listed.size() < limit) {
+        listed.push_back(instance);
+      }
+    }
+    return listed;
+  }
   Result<void> refresh_instance(const base::InstanceId& id,
                                 const std::optional<base::SessionHandle>& session,
                                 base::SystemTime ticket_created, base::SystemTime expires,

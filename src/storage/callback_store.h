@@ -1,8 +1,16 @@
 // The callback store: what the team's own backend is still to be told, as an outbox.
 //
-// A row is written in the transaction of what it tells about, so that neither happens without the
-// other. Rows of one user are told in order: the next one is due when the one before it has been
-// taken or has gone to the dead letters.
+// A row is written in the transaction of what it tells about, by the other stores of the same
+// Store, so that neither happens without the other:
+//   - MessageStore::accept() writes kMessageSent (not for a repeat, not for a change of a group),
+//     acknowledge() kMessageDelivered for each delivered horizon that moves;
+//   - an instance's creation writes kInstanceStarted; its end kInstanceEnded, whatever ended it:
+//   its
+//     client, its session, a revocation, its expiry.
+// Rows of one user are told in order: the next one is due when the one before it has been taken or
+// has gone to the dead letters.
+//
+// A full outbox fails nothing: the oldest waiting row is given up for the new one.
 //
 // Errors of every call are those of store.h. All calls block.
 // Thread-safety: every call may be made from any thread. Source: docs/guides/callbacks.md.
@@ -12,7 +20,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +40,7 @@ enum class CallbackKind : std::uint8_t {
 
 struct Callback {
   std::int64_t id = 0;  ///< assigned by the store, growing within a user
+  std::string key;      ///< unlike that of any other callback, also after a restore
   CallbackKind kind = CallbackKind::kMessageSent;
   UserKey user;
   std::string conversation;  ///< for messages
@@ -41,7 +49,6 @@ struct Callback {
   std::string instance;      ///< for instances
   SystemTime time;           ///< of what it tells about
   std::uint32_t attempts = 0;
-  SystemTime next;         ///< not to be tried before
   std::string last_error;  ///< what the last attempt ended with, a fixed word or a status
   bool dead = false;       ///< given up; somebody may have it tried again
 };
@@ -49,6 +56,7 @@ struct Callback {
 struct CallbackCounts {
   std::size_t waiting = 0;
   std::size_t dead = 0;
+  std::size_t given_up = 0;          ///< for want of room, ever
   std::optional<SystemTime> oldest;  ///< of those that wait
 };
 
@@ -56,24 +64,26 @@ class CallbackStore {
  public:
   virtual ~CallbackStore() = default;
 
-  /// Adds rows that belong to no transaction of their own. kLimitExceeded beyond `max_rows`, dead
-  /// ones included: nothing was written.
-  virtual Result<void> add(std::span<const Callback> callbacks, std::size_t max_rows) = 0;
+  /// From now on rows are written, and at most `max_rows` wait and as many are dead: beyond that
+  /// the oldest waiting row is given up (`outbox_full`), and the oldest dead one removed. 0, as in
+  /// a new store: none is written. It holds for all who use the store, and stays.
+  virtual Result<void> keep(std::size_t max_rows) = 0;
   /// The first waiting row of each of at most `limit` users, if it is due, put off to
-  /// `leased_until` so that no other node takes it meanwhile. Oldest first.
+  /// `leased_until` so that no other node takes it meanwhile. Longest due first.
   virtual Result<std::vector<Callback>> lease(SystemTime now, SystemTime leased_until,
                                               std::size_t limit) = 0;
-  /// It was taken: the row goes. Success also if it was gone.
+  /// It was taken: the row goes, and the user's next one is due. Success also if it was gone.
   virtual Result<void> complete(std::int64_t id) = 0;
-  /// It was not: tried again at `next`, or `dead`.
+  /// It was not: tried again at `next`, or `dead`. Success also if it was gone.
   virtual Result<void> fail(std::int64_t id, SystemTime next, bool dead,
                             std::string_view error) = 0;
   /// Dead rows, oldest first, with ids above `after`.
   virtual Result<std::vector<Callback>> list_dead(std::int64_t after, std::size_t limit) = 0;
-  /// Makes dead rows wait again, all of them or one; in their old order. Returns how many.
-  virtual Result<std::size_t> replay(std::optional<std::int64_t> id, SystemTime now) = 0;
-  /// Gives up waiting rows older than `before`; removes dead ones older than `dead_before`.
-  /// Returns how many went.
+  /// Makes dead rows wait again, all of them or one, as if they had never been tried; each user's
+  /// in their old order. What there is no room for stays dead. Returns how many.
+  virtual Result<std::size_t> replay(std::optional<std::int64_t> id) = 0;
+  /// Gives up (`too_old`) waiting rows older than `before`; removes dead ones older than
+  /// `dead_before`. At most `limit`, oldest first; returns how many went.
   virtual Result<std::size_t> remove_old(SystemTime before, SystemTime dead_before,
                                          std::size_t limit) = 0;
   virtual Result<CallbackCounts> count() = 0;

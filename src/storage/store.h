@@ -22,6 +22,7 @@
 
 #include "countersign/result.h"
 
+#include "storage/callback_store.h"
 #include "storage/message_store.h"
 #include "storage/records.h"
 
@@ -154,6 +155,12 @@ class InstanceStore {
       const Instance& instance, std::size_t max_instances,
       const std::optional<PresentedTicket>& presented = std::nullopt) = 0;
   virtual Result<std::optional<Instance>> find_instance(const InstanceId& id) = 0;
+  /// The identity's instances with ids after `after`, ordered by id, at most `limit`; expired ones
+  /// too.
+  virtual Result<std::vector<Instance>> list_instances(std::string_view application_key,
+                                                       const Identity& identity,
+                                                       std::string_view after,
+                                                       std::size_t limit) = 0;
   /// After `refresh`: new expiry, session and ticket time, with the checks of create_instance.
   /// kAbsent if it has ended, kRevoked; for `presented` as above.
   virtual Result<void> refresh_instance(
@@ -181,7 +188,8 @@ class RevocationStore {
   virtual Result<std::vector<Revocation>> poll(std::int64_t after, std::size_t limit) = 0;
   /// The newest id; 0 if there is none.
   virtual Result<std::int64_t> head() = 0;
-  /// `tickets_after`: tickets created at or before it are refused. The epoch if there is none.
+  /// `tickets_after`: tickets created at or before it are refused: the later of the identity's and
+  /// of what stands under kTicketsAfterName. The epoch if there is none.
   virtual Result<SystemTime> watermark(std::string_view application_key,
                                        const Identity& identity) = 0;
   /// Removes rows from the front of the log while they are older than `before`, at most `limit`,
@@ -213,6 +221,9 @@ class ApplicationStore {
   virtual Result<void> raise_generation() = 0;
 };
 
+/// Under it stands the watermark of all identities: microseconds since 1970. Set by a restore.
+inline constexpr std::string_view kTicketsAfterName = "tickets_after";
+
 /// Small named values: the high-water mark of time, the master key's id.
 class MetaStore {
  public:
@@ -238,6 +249,8 @@ class Store {
   virtual MetaStore& meta() = 0;
   virtual ApplicationStore& applications() = 0;
   virtual MessageStore& messages() { throw std::logic_error("this store keeps no messages"); }
+  /// Null: this store keeps none.
+  virtual CallbackStore* callbacks() { return nullptr; }
 
   /// A cheap read that fails when the store cannot serve. For /readyz.
   virtual Result<void> ping() = 0;

@@ -31,6 +31,28 @@ TEST_P(StoreConformance, FindsAnInstanceAsItWasMade) {
   EXPECT_FALSE(instance_exists(InstanceId("unknown")));
 }
 
+TEST_P(StoreConformance, ListsTheInstancesOfOneIdentityPageByPage) {
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_TRUE(succeeded(store().instances().create_instance(sample_instance(name), 5)));
+  }
+  Instance other = sample_instance("d");
+  other.identity.endpoint = "ann lee";
+  ASSERT_TRUE(succeeded(store().instances().create_instance(other, 5)));
+  const auto page = [this](const std::string& after) {
+    std::vector<std::string> ids;
+    const std::vector<Instance> listed =
+        store().instances().list_instances("application", kAnn, after, 2).value();
+    for (const Instance& each : listed) {
+      EXPECT_EQ(each.identity, kAnn);
+      ids.push_back(each.id.text());
+    }
+    return ids;
+  };
+  EXPECT_EQ(page(""), (std::vector<std::string>{"instance-a", "instance-b"}));
+  EXPECT_EQ(page("instance-b"), (std::vector<std::string>{"instance-c"}));
+  EXPECT_TRUE(store().instances().list_instances("other", kAnn, "", 2).value().empty());
+}
+
 TEST_P(StoreConformance, RefusesAnInstanceIdInUse) {
   ASSERT_TRUE(succeeded(store().instances().create_instance(sample_instance("one"), 5)));
   EXPECT_TRUE(failed_with(store().instances().create_instance(sample_instance("one"), 5),

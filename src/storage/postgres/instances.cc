@@ -91,6 +91,20 @@ Result<std::optional<Instance>> PostgresInstances::find_instance(const InstanceI
   return rows->find(read_instance);
 }
 
+Result<std::vector<Instance>> PostgresInstances::list_instances(std::string_view application_key,
+                                                                const Identity& identity,
+                                                                std::string_view after,
+                                                                std::size_t limit) {
+  Result<Rows> rows = database_.read(
+      "SELECT id, application_key, identity_type, endpoint, device, session, generation, key_id, "
+      "ticket_created, created, expires FROM instances WHERE application_key = $1 "
+      "AND identity_type = $2 AND endpoint = $3 AND id > $4 ORDER BY id LIMIT $5",
+      application_key, identity_type_name(identity.type), identity.endpoint, after,
+      sql_limit(limit));
+  if (!rows) return rows.failure();
+  return rows->list(read_instance);
+}
+
 Result<void> PostgresInstances::refresh_instance(const InstanceId& id,
                                                  const std::optional<SessionHandle>& session,
                                                  SystemTime ticket_created, SystemTime expires,

@@ -15,6 +15,9 @@ class PostgresInstances final : public InstanceStore {
   Result<void> create_instance(const Instance& instance, std::size_t max_instances,
                                const std::optional<PresentedTicket>& presented) override;
   Result<std::optional<Instance>> find_instance(const InstanceId& id) override;
+  Result<std::vector<Instance>> list_instances(std::string_view application_key,
+                                               const Identity& identity, std::string_view after,
+                                               std::size_t limit) override;
   Result<void> refresh_instance(const InstanceId& id, const std::optional<SessionHandle>& session,
                                 SystemTime ticket_created, SystemTime expires,
                                 const std::optional<PresentedTicket>& presented) override;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/sqlite/callbacks.h"
 #include "storage/sqlite/devices.h"
 #include "storage/sqlite/horizons.h"
 #include "storage/sqlite/inboxes.h"
@@ -44,7 +45,7 @@ struct Reach {
 
 }  // namespace
 
-Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack) {
+Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack, bool callbacks) {
   Result<std::string> epoch = read_epoch(connection);
   if (!epoch) return epoch.failure();
   if (ack.epoch != *epoch) {
@@ -91,7 +92,14 @@ Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack) {
     Result<std::optional<Receipt>> receipt =
         move_delivered(connection, reach.conversation, place.inbox, ack.user.identity, reach.seq);
     if (!receipt) return receipt.failure();
-    if (*receipt) acked.receipts.push_back(**std::move(receipt));
+    if (!*receipt) continue;
+    if (callbacks) {
+      Result<void> added =
+          add_message_callback(connection, CallbackKind::kMessageDelivered, ack.user,
+                               reach.conversation, reach.seq, {}, ack.now);
+      if (!added) return added.failure();
+    }
+    acked.receipts.push_back(**std::move(receipt));
   }
   return acked;
 }

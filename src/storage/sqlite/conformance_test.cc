@@ -1,6 +1,7 @@
 // SQLite passes the contracts of Store and MessageStore.
 #include "storage/conformance/conformance.h"
 
+#include "storage/conformance/callbacks_conformance.h"
 #include "storage/conformance/message_conformance.h"
 #include "storage/sqlite/test_directory.h"
 
@@ -34,6 +35,7 @@ std::unique_ptr<StoreHarness> make_sqlite_harness() { return std::make_unique<Sq
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformance, testing::Values(&make_sqlite_harness));
 INSTANTIATE_TEST_SUITE_P(Sqlite, MessageConformance, testing::Values(&make_sqlite_harness));
+INSTANTIATE_TEST_SUITE_P(Sqlite, CallbackConformance, testing::Values(&make_sqlite_harness));
 
 }  // namespace
 }  // namespace countersign::storage

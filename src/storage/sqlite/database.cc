@@ -66,6 +66,18 @@ Result<std::unique_ptr<Database>> Database::open(const SqliteOptions& options) {
   return database;
 }
 
+Result<void> Database::empty_log() {
+  return read([](Connection& connection) -> Result<void> {
+    const int rc = sqlite3_wal_checkpoint_v2(connection.handle(), nullptr,
+                                             SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    if ((rc & 0xff) == SQLITE_BUSY) {
+      return fail(ErrorCode::kOverloaded, "somebody reads the log, which cannot be emptied");
+    }
+    if (rc != SQLITE_OK) return connection.failure(rc, "emptying the log");
+    return {};
+  });
+}
+
 std::unique_ptr<Connection> Database::take() {
   std::unique_lock lock(mutex_);
   if (!returned_.wait_for(lock, kMaxWaitForConnection, [this] { return !idle_.empty(); })) {

@@ -48,6 +48,10 @@ class Database {
     return *std::move(outcome);
   }
 
+  /// Copies the write-ahead log into the database and cuts it to nothing, so that it holds nothing
+  /// that has been overwritten there. kOverloaded if somebody reads without an end; kStoreFailed.
+  Result<void> empty_log();
+
   GroupWriter& writer() { return *writer_; }
 
  private:

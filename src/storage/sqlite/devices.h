@@ -21,7 +21,8 @@ Result<std::optional<Attached>> attach_device(Connection& connection, const Atta
                                               bool may_write, const MessageMutants& mutants);
 
 /// MessageStore::acknowledge() inside the caller's transaction.
-Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack);
+/// @param callbacks  whether a callback is written for each delivered horizon that moves.
+Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack, bool callbacks);
 
 /// MessageStore::read_inbox() inside the caller's transaction.
 Result<InboxPage> read_page(Connection& connection, const UserKey& user, std::int64_t after,

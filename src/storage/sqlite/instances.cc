@@ -100,6 +100,21 @@ Result<std::optional<Instance>> SqliteInstances::find_instance(const InstanceId&
   });
 }
 
+Result<std::vector<Instance>> SqliteInstances::list_instances(std::string_view application_key,
+                                                              const Identity& identity,
+                                                              std::string_view after,
+                                                              std::size_t limit) {
+  return database_.read([&](Connection& connection) {
+    return list_rows(
+        connection,
+        "SELECT id, application_key, identity_type, endpoint, device, session, generation, key_id, "
+        "ticket_created, created, expires FROM instances WHERE application_key = ? "
+        "AND identity_type = ? AND endpoint = ? AND id > ? ORDER BY id LIMIT ?",
+        read_instance, application_key, identity_type_name(identity.type), identity.endpoint, after,
+        sql_limit(limit));
+  });
+}
+
 Result<void> SqliteInstances::refresh_instance(const InstanceId& id,
                                                const std::optional<SessionHandle>& session,
                                                SystemTime ticket_created, SystemTime expires,

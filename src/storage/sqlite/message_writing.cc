@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "storage/message_ids.h"
+#include "storage/sqlite/callbacks.h"
 #include "storage/sqlite/conversations.h"
 #include "storage/sqlite/fan_out.h"
 #include "storage/sqlite/groups.h"
@@ -18,8 +19,13 @@ namespace {
 /// One message on its way in. The steps are called in the order in which they stand.
 class Acceptance {
  public:
-  Acceptance(Connection& connection, const Send& send, const MessageMutants& mutants, Sent& sent)
-      : connection_(connection), send_(send), mutants_(mutants), sent_(sent) {}
+  Acceptance(Connection& connection, const Send& send, const MessageMutants& mutants,
+             bool callbacks, Sent& sent)
+      : connection_(connection),
+        send_(send),
+        mutants_(mutants),
+        callbacks_(callbacks),
+        sent_(sent) {}
 
   Result<void> run() {
     if (Result<void> live = check_instance(); !live) return live;
@@ -246,6 +252,12 @@ class Acceptance {
       }
     }
     if (Result<void> moved = move_own_horizons(); !moved) return moved;
+    if (callbacks_ && !change) {
+      Result<void> added =
+          add_message_callback(connection_, CallbackKind::kMessageSent, send_.sender, head_.number,
+                               head_.top, send_.msg_id, send_.now);
+      if (!added) return added;
+    }
     return remember();
   }
 
@@ -315,6 +327,7 @@ class Acceptance {
   Connection& connection_;
   const Send& send_;
   const MessageMutants& mutants_;
+  const bool callbacks_;
   Sent& sent_;
   Inbox sender_;
   ConversationHead head_;
@@ -326,8 +339,8 @@ class Acceptance {
 }  // namespace
 
 Result<void> accept_message(Connection& connection, const Send& send, const MessageMutants& mutants,
-                            Sent& sent) {
-  return Acceptance(connection, send, mutants, sent).run();
+                            bool callbacks, Sent& sent) {
+  return Acceptance(connection, send, mutants, callbacks, sent).run();
 }
 
 }  // namespace countersign::storage

@@ -16,10 +16,11 @@ namespace countersign::storage {
 inline constexpr ErrorCode kSendRefused = ErrorCode::kBadState;
 
 /// Writes the message inside the caller's transaction and fills `sent`, which comes empty.
+/// @param callbacks  whether a callback is written with it.
 /// @return kSendRefused as above; kOverloaded if too many jobs of the conversation wait; and the
 /// errors of every write.
 Result<void> accept_message(Connection& connection, const Send& send, const MessageMutants& mutants,
-                            Sent& sent);
+                            bool callbacks, Sent& sent);
 
 }  // namespace countersign::storage
 

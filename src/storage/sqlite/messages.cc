@@ -48,7 +48,8 @@ void SqliteMessages::accept(Send send, std::function<void(Result<Sent>)> done) {
   const auto call = std::make_shared<Call>(Call{std::move(send), std::move(done)});
   const auto work = [this, call](Connection& connection) -> Result<void> {
     call->answer = Sent();
-    Result<void> accepted = accept_message(connection, call->request, mutants_, call->answer);
+    Result<void> accepted =
+        accept_message(connection, call->request, mutants_, callbacks_.kept(), call->answer);
     if (mutants_.acknowledge_before_commit && accepted && !call->answered) {
       call->answered = true;
       call->done(call->answer);
@@ -69,8 +70,8 @@ void SqliteMessages::accept(Send send, std::function<void(Result<Sent>)> done) {
 void SqliteMessages::acknowledge(Ack ack, std::function<void(Result<Acked>)> done) {
   using Call = Pending<Ack, Acked>;
   const auto call = std::make_shared<Call>(Call{std::move(ack), std::move(done)});
-  const auto work = [call](Connection& connection) -> Result<void> {
-    Result<Acked> acked = acknowledge_entries(connection, call->request);
+  const auto work = [this, call](Connection& connection) -> Result<void> {
+    Result<Acked> acked = acknowledge_entries(connection, call->request, callbacks_.kept());
     if (!acked) return acked.failure();
     call->answer = *std::move(acked);
     return {};
@@ -246,9 +247,13 @@ Result<void> SqliteMessages::export_messages(const UserKey& user,
 }
 
 Result<std::size_t> SqliteMessages::erase(const UserKey& user, SystemTime now, std::size_t limit) {
-  return database_.write(WriteKind::kRelief, [&](Connection& connection) {
+  Result<std::size_t> erased = database_.write(WriteKind::kRelief, [&](Connection& connection) {
     return erase_user(connection, user, now, limit);
   });
+  if (!erased || *erased > 0) return erased;
+  // What was overwritten in the database may still stand in the log.
+  if (Result<void> emptied = database_.empty_log(); !emptied) return emptied.failure();
+  return erased;
 }
 
 }  // namespace countersign::storage

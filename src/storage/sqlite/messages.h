@@ -8,6 +8,7 @@
 #define COUNTERSIGN_STORAGE_SQLITE_MESSAGES_H_
 
 #include "storage/message_store.h"
+#include "storage/sqlite/callbacks.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/message_mutants.h"
 
@@ -15,8 +16,9 @@ namespace countersign::storage {
 
 class SqliteMessages final : public MessageStore {
  public:
-  SqliteMessages(Database& database, MessageMutants mutants)
-      : database_(database), mutants_(std::move(mutants)) {}
+  /// Both outlive it.
+  SqliteMessages(Database& database, const SqliteCallbacks& callbacks, MessageMutants mutants)
+      : database_(database), callbacks_(callbacks), mutants_(std::move(mutants)) {}
 
   void accept(Send send, std::function<void(Result<Sent>)> done) override;
   void acknowledge(Ack ack, std::function<void(Result<Acked>)> done) override;
@@ -65,6 +67,7 @@ class SqliteMessages final : public MessageStore {
   auto read(Work&& work) -> std::invoke_result_t<Work&, Connection&>;
 
   Database& database_;
+  const SqliteCallbacks& callbacks_;
   MessageMutants mutants_;
 };
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "storage/sqlite/callbacks.h"
 #include "storage/sqlite/conversations.h"
 #include "storage/sqlite/inboxes.h"
 #include "storage/sqlite/retention.h"
@@ -155,6 +156,8 @@ Result<std::size_t> erase_user(Connection& connection, const UserKey& user, Syst
   gone = remove_front(connection, id, SystemTime::max(), limit);
   if (!gone || *gone > 0) return gone;
   gone = drop_memberships(connection, id, limit);
+  if (!gone || *gone > 0) return gone;
+  gone = remove_callbacks_of(connection, user, limit);
   if (!gone || *gone > 0) return gone;
   gone = drop_rows(connection,
                    "DELETE FROM message_devices WHERE inbox = ?1 AND device IN (SELECT device "

@@ -2,6 +2,7 @@
 
 #include "storage/sqlite/accounts.h"
 #include "storage/sqlite/applications.h"
+#include "storage/sqlite/callbacks.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/instances.h"
 #include "storage/sqlite/known_devices.h"
@@ -26,7 +27,10 @@ class SqliteStore final : public Store {
         revocations_(*database_),
         applications_(*database_),
         meta_(*database_),
-        messages_(*database_, mutants) {}
+        callbacks_(*database_),
+        messages_(*database_, callbacks_, mutants) {}
+
+  Result<void> open() { return callbacks_.open(); }
 
   AccountStore& accounts() override { return accounts_; }
   SessionStore& sessions() override { return sessions_; }
@@ -37,6 +41,7 @@ class SqliteStore final : public Store {
   ApplicationStore& applications() override { return applications_; }
   MetaStore& meta() override { return meta_; }
   MessageStore& messages() override { return messages_; }
+  CallbackStore* callbacks() override { return &callbacks_; }
 
   Result<void> ping() override {
     if (database_->writer().dead()) {
@@ -60,6 +65,7 @@ class SqliteStore final : public Store {
   SqliteRevocations revocations_;
   SqliteApplications applications_;
   SqliteMeta meta_;
+  SqliteCallbacks callbacks_;
   SqliteMessages messages_;
 };
 
@@ -74,7 +80,9 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
     });
     if (!forgotten) return forgotten.failure();
   }
-  return std::unique_ptr<Store>(new SqliteStore(*std::move(database), options.mutants_for_test));
+  auto store = std::make_unique<SqliteStore>(*std::move(database), options.mutants_for_test);
+  if (Result<void> opened = store->open(); !opened) return opened.failure();
+  return std::unique_ptr<Store>(std::move(store));
 }
 
 }  // namespace countersign::storage
