@@ -98,7 +98,9 @@ void Mailroom::on_payload(Mailbox& box, const std::string& payload) {
   // A member may leave, or close, when it hears something.
   const std::vector<MailroomMember*> members = box.members;
   const auto event = protocol::decode_user_event(payload);
-  if (event && (event->application != box.user.application || event->user != box.user.identity)) {
+  const bool foreign = event && (event->application != box.user.application ||
+                                 event->user != box.user.identity);
+  if (foreign && !options_.trust_subjects) {
     metrics_.foreign.add();
     return;
   }
@@ -124,7 +126,7 @@ void Mailroom::sweep(base::SteadyTime now) {
   if (asking_ || boxes_.empty()) return;
   const bool away = !bus_.connected();
   const auto period = away ? options_.away_period : options_.sweep_period;
-  if (doubtful_ || now - round_began_ >= period) {
+  if (doubtful_ || !round_began_ || now - *round_began_ >= period) {
     turn_.clear();
     for (const auto& [key, box] : boxes_) turn_.push_back(key);
     round_began_ = now;
@@ -133,7 +135,7 @@ void Mailroom::sweep(base::SteadyTime now) {
   }
   if (turn_.empty()) return;
   if (hurry_) return ask_tops(options_.users_at_once);
-  const auto passed = std::chrono::duration<double>(now - round_began_ + period / 20);
+  const auto passed = std::chrono::duration<double>(now - *round_began_ + period / 20);
   const double share = std::min(1.0, passed / std::chrono::duration<double>(period));
   const auto due = static_cast<std::size_t>(static_cast<double>(round_size_) * share) + 1;
   const std::size_t asked = round_size_ - turn_.size();

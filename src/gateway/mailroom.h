@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -48,6 +49,7 @@ struct MailroomOptions {
   std::chrono::milliseconds sweep_period{20'000};
   std::chrono::milliseconds away_period{1'000};
   std::size_t users_at_once = 500;  ///< in one question to the store
+  bool trust_subjects = false;      ///< a fault that the simulation must notice; never otherwise
 };
 
 struct MailroomMetrics {
@@ -100,7 +102,7 @@ class Mailroom {
   std::unordered_map<std::string, std::unique_ptr<Mailbox>> boxes_;
   std::unordered_map<const MailroomMember*, Mailbox*> boxes_of_;
   std::vector<std::string> turn_;  // whose tops are still to be asked for in this round
-  base::SteadyTime round_began_ = base::SteadyTime::min();
+  std::optional<base::SteadyTime> round_began_;
   std::size_t round_size_ = 0;
   std::string epoch_;
   bool asking_ = false;
