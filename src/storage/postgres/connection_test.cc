@@ -131,6 +131,15 @@ TEST_F(ConnectionTest, TextThatIsNoTextIsRefusedAndNothingIsCutOff) {
   EXPECT_EQ(count(), 0);
 }
 
+TEST_F(ConnectionTest, AFullDiskIsToldApart) {
+  database_.execute(
+      "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN RAISE EXCEPTION ''no space left'' USING ERRCODE = ''disk_full''; END'");
+  database_.execute(
+      "CREATE TRIGGER refuse BEFORE INSERT ON rows FOR EACH ROW EXECUTE FUNCTION refuse()");
+  EXPECT_TRUE(failed_with(insert(*open(), 1), ErrorCode::kStoreFull));
+}
+
 TEST_F(ConnectionTest, WaitsForALockOnlySoLong) {
   const std::unique_ptr<Connection> holder = open();
   ASSERT_TRUE(holder->execute("BEGIN; LOCK TABLE rows").ok());
@@ -276,10 +285,9 @@ TEST(ServerThatMayLose, IsRefusedByName) {
 }
 
 TEST(ServerWithAStandby, ACommitThatNoStandbyConfirmedHasNotSucceeded) {
-  PostgresServer server({"wal_level=replica", "max_wal_senders=2"});
-  server.execute("postgres", kCreateRows);
-  server.execute("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'absent'");
-  server.execute("postgres", "SELECT pg_reload_conf()");
+  PostgresServer server(
+      {"wal_level=replica", "max_wal_senders=2", "synchronous_standby_names=absent"});
+  server.execute("postgres", std::string("SET synchronous_commit = local; ") + kCreateRows);
   ConnectionSettings settings;
   settings.url = server.url("postgres");
   const std::unique_ptr<Connection> connection = Connection::open(settings).value();
@@ -288,13 +296,16 @@ TEST(ServerWithAStandby, ACommitThatNoStandbyConfirmedHasNotSucceeded) {
     return connection->run(std::span(&insert, 1), Mode::kWrite);
   });
   // Cut short, the wait for the standby ends with COMMIT and a warning.
-  while (server.execute("postgres",
-                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
-                        "WHERE wait_event = 'SyncRep'") != "SELECT 1") {
+  const auto cut_short = [&] {
+    return server.execute("postgres",
+                          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
+                          "WHERE wait_event = 'SyncRep'") == "SELECT 1";
+  };
+  while (!cut_short() && inserting.wait_for(milliseconds(0)) != std::future_status::ready) {
     std::this_thread::yield();
   }
   const Result<std::vector<Rows>> inserted = inserting.get();
-  EXPECT_TRUE(failed_with(inserted, ErrorCode::kStoreFailed));
+  ASSERT_TRUE(failed_with(inserted, ErrorCode::kStoreFailed));
   EXPECT_THAT(inserted.error().detail, HasSubstr("warning"));
 }
 

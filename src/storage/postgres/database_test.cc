@@ -41,7 +41,11 @@ TEST(PostgresDatabase, WaitsForASessionOnlySoLongAndLosesNone) {
   ASSERT_TRUE(holder->execute("SELECT pg_advisory_lock(1)").ok());
   std::future<Result<Rows>> waiting = std::async(
       std::launch::async, [&] { return database->read("SELECT pg_advisory_xact_lock(1)"); });
-  while (database->read("SELECT 1").ok()) std::this_thread::yield();  // until it is taken
+  const auto waits = [&] {
+    return *holder->execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") ==
+           "SELECT 1";
+  };
+  while (!waits()) std::this_thread::yield();
   EXPECT_TRUE(failed_with(database->read("SELECT 1"), ErrorCode::kOverloaded));
   ASSERT_TRUE(holder->execute("SELECT pg_advisory_unlock(1)").ok());
   EXPECT_TRUE(succeeded(waiting.get()));
