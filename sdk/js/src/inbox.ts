@@ -93,6 +93,7 @@ export class InboxMachine {
   #noted: Position | null = null;
   /** As far as listeners may have had entries, by the last note. */
   #begun = 0;
+  #shown: Position | null = null;
   /** The same of the page before, which died: in its epoch. */
   #earlier = { epoch: "", begun: 0 };
   /** A note is being written: this one. */
@@ -129,9 +130,9 @@ export class InboxMachine {
     this.#clear = clear;
   }
 
-  /** What `connect` and `sync` show. It acknowledges, so it is only what the storage has. */
+  /** What `connect` and `sync` show. It acknowledges, so it is what the storage has, or where the gateway itself put us. */
   get position(): Position | null {
-    return this.#noted;
+    return this.#shown;
   }
 
   /** Entries that came and have not been handled. */
@@ -151,7 +152,7 @@ export class InboxMachine {
   #apply(input: InboxInput): void {
     switch (input.type) {
       case "loaded":
-        this.#handled = this.#noted = input.note?.position ?? null;
+        this.#handled = this.#noted = this.#shown = input.note?.position ?? null;
         this.#begun = input.note?.begun ?? 0;
         this.#earlier = { epoch: input.note?.position.epoch ?? "", begun: this.#begun };
         break;
@@ -235,7 +236,6 @@ export class InboxMachine {
       // What waits here comes again.
       this.#queue.length = 0;
       if (place === null) this.#queue.push({ jump: from, reason: null });
-      else this.#begun = Math.max(this.#begun, this.#mayRepeat);
     }
     if (lost) this.#acked = from.offset;
     else if (connecting) this.#acked = cursor;
@@ -345,7 +345,7 @@ export class InboxMachine {
     const first = this.#queue[0];
     const begin = first !== undefined && "jump" in first ? first.jump : null;
     // What is in hand, or being noted, comes again, and is recognised then.
-    this.#actions.push({ do: "sync", position: this.#noted ?? this.#handled ?? begin });
+    this.#actions.push({ do: "sync", position: this.#shown ?? begin });
   }
 
   // Handing out.
@@ -360,9 +360,9 @@ export class InboxMachine {
       }
       if ("jump" in next) {
         this.#queue.shift();
-        this.#handled = next.jump;
+        this.#handled = this.#shown = next.jump;
         if (next.reason !== null) this.#actions.push({ do: "reset", reason: next.reason });
-        this.#note(this.#mayRepeat);
+        this.#note(0);
         break;
       }
       const { entry, epoch, redelivered } = next;
@@ -394,14 +394,15 @@ export class InboxMachine {
     // A device without any entry handled yet is at the beginning of what it was shown.
     const position = this.#handled;
     if (position === null) return;
-    this.#begun = begun;
-    this.#noting = { position, begun };
+    // What may repeat is to be known after a death, too.
+    this.#begun = Math.max(begun, this.#mayRepeat);
+    this.#noting = { position, begun: this.#begun };
     this.#actions.push({ do: "note", note: this.#noting });
   }
 
   #onNoted(): void {
     if (this.#noting === null) return;
-    this.#noted = this.#noting.position;
+    this.#noted = this.#shown = this.#noting.position;
     this.#noting = null;
     this.#notedAt = this.#now;
   }

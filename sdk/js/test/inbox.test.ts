@@ -218,6 +218,17 @@ describe("Notes", () => {
     inbox.push(6, 41);
     expect(inbox.handed[0]).toEqual({ offset: 6, redelivered: true });
   });
+
+  test("of an old copy are written anew before anything is handed out", () => {
+    const inbox = new Harness({ position: at(5), begun: 5 });
+    inbox.writes = false;
+    inbox.step({ type: "connected", inbox: state(5, 60, { cursor: 40 }) });
+    inbox.push(6);
+    expect(inbox.handed).toEqual([]);
+    expect(inbox.notes).toEqual([{ position: at(5), begun: 60 }]);
+    inbox.step({ type: "noted" });
+    expect(inbox.offsets).toEqual([6]);
+  });
 });
 
 describe("A place that was lost", () => {

@@ -104,6 +104,7 @@ class World {
         this.acking = action.offset;
         break;
       case "sync":
+        this.checkShown(action.position);
         this.syncing = action.position;
         break;
       case "reset":
@@ -119,6 +120,15 @@ class World {
     }
   }
 
+  /** A position acknowledges: the storage must have it, unless the server has put the device there itself. */
+  checkShown(position: Position | null): void {
+    const noted = this.note?.position;
+    if (position === null || noted === undefined || position.epoch !== noted.epoch) return;
+    if (this.writing === null || position !== this.writing.position) {
+      expect(position.offset).toBeLessThanOrEqual(noted.offset);
+    }
+  }
+
   resume(position: Position | null): InboxState {
     const top = this.entries.length;
     const epoch = `e${this.epoch}`;
@@ -127,8 +137,6 @@ class World {
     if (position !== null) {
       const same = position.epoch === epoch && position.offset <= top && this.chainAt(position.offset) === position.chain;
       if (same) {
-        // A position acknowledges: it must be in the storage, or where a new device was told to begin.
-        if (this.note !== null) expect(position.offset).toBeLessThanOrEqual(this.note.position.offset);
         this.cursor = Math.max(this.cursor, position.offset);
         [from, reason] = [position.offset, null];
       } else [from, reason] = [Math.min(this.cursor, top), "epoch"];
@@ -141,6 +149,7 @@ class World {
   }
 
   connect(): void {
+    this.checkShown(this.machine.position);
     const inbox = this.resume(this.machine.position);
     this.connected = true;
     this.acking = null;
