@@ -71,6 +71,8 @@ export class MessageHub implements Messages {
     this.#emitter = new PatientEmitter((name) =>
       host.log.write("warn", `A listener of "${name}" took longer than 30 s: its message counts as handled`),
     );
+    // A restored store may know of less: what is read there is told from the beginning.
+    this.#emitter.on("reset", () => this.#reads.clear());
     this.#presence = new PresenceBook(() => (this.#connected ? (this.#life?.requests ?? null) : null));
     this.#typing = new TypingBook(host.send, host.environment.now, (event) => void this.#emitter.emit("typing", event));
   }
