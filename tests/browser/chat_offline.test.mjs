@@ -197,6 +197,7 @@ test("a restored store is never passed off as recovered: both pages say that som
     await tab.live();
     await tab.message("lost one").waitFor({ state: "detached" });
     await tab.see("first");
+    await page.locator(".conversation-row .preview").getByText("first").waitFor();
     assert.equal(await page.locator("#linkMore").textContent(), "");
   }
   await assertAccessible(alice.page, "after a restore");
@@ -205,5 +206,6 @@ test("a restored store is never passed off as recovered: both pages say that som
   await alice.page.getByRole("alert").waitFor({ state: "hidden" });
   await alice.tab.write("after it");
   await bob.tab.see("after it");
+  await alice.tab.state("after it", "read");
   await close();
 });

@@ -280,17 +280,27 @@ test("days are separated in the reader's zone, and called by name when they are 
 });
 
 test("what is gone leaves its place and nothing else, also in the list", () => {
-  const state = play([arrived(3), { type: "gone", conversation: direct, seq: 3 }, history([message(3)], { before: 4 })], talking(2));
+  const state = play([arrived(3), { type: "gone", conversation: direct, seq: 3, time: new Date(begin) }, history([message(3)], { before: 4 })], talking(2));
   const row = rowsOf(state, state.conversations.get(direct), begin).at(-1);
   assert.equal(row.kind, "event");
   assert.equal(row.text, "A message that is no longer there.");
   assert.ok(!JSON.stringify([state.timelines.get(direct), previewText(state, state.conversations.get(direct))]).includes("text 3"));
 });
 
+test("a message that comes only as a tombstone has its place, too", () => {
+  const state = play([{ type: "gone", conversation: direct, seq: 3, time: new Date(begin) }, arrived(4)], talking(2));
+  assert.deepEqual(
+    state.timelines.get(direct).messages.map(({ kind }) => kind),
+    ["message", "message", "gone", "message"],
+  );
+});
+
 test("after a lost position everything is loaded anew, and the page says so until it is dismissed", () => {
   let state = play([{ type: "reset", reason: "epoch" }], talking(3));
   assert.equal(state.timelines.size, 0);
   assert.equal(state.link.reset, "epoch");
+  const { top, last, reaches } = state.conversations.get(direct);
+  assert.deepEqual([top, last, reaches.size], [0, null, 0], "a restored store may know less");
   state = play([{ type: "link", state: "connecting" }, { type: "link", state: "connected" }], state);
   assert.equal(state.link.reset, "epoch", "a reconnect does not make it undone");
   assert.equal(play([{ type: "resetDismissed" }], state).link.reset, null);

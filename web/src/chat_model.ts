@@ -142,7 +142,7 @@ export type ChatEvent =
   | { readonly type: "history"; readonly key: ConversationKey; readonly page: HistoryPage; readonly before: number | undefined }
   | { readonly type: "historyFailed"; readonly key: ConversationKey; readonly message: string }
   | { readonly type: "message"; readonly message: Message }
-  | { readonly type: "gone"; readonly conversation: string; readonly seq: number }
+  | { readonly type: "gone"; readonly conversation: string; readonly seq: number; readonly time: Date }
   | { readonly type: "failed"; readonly event: FailedEvent }
   | { readonly type: "receipt"; readonly event: ReceiptEvent }
   | { readonly type: "typing"; readonly conversation: string; readonly user: Identity; readonly typing: boolean }

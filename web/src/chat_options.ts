@@ -47,20 +47,20 @@ export class ConversationOptions {
     this.#newName.value = conversation.name;
     this.#addName.value = "";
     showProblem(this.#problem, "");
-    setText(element("optionsFacts"), subtitleOf(state, conversation, now));
     this.#dialog.showModal();
     element("optionsTitle").focus();
-    this.draw(state, conversation);
+    this.draw(state, conversation, now);
     const several = conversation.group || conversation.others.length > 1;
     if (several && conversation.id !== null) void this.#loadMembers();
   }
 
   /** Follows what changes while it is open. */
-  draw(state: ChatState, conversation: Conversation): void {
+  draw(state: ChatState, conversation: Conversation, now: number): void {
     this.#state = state;
     this.#conversation = conversation;
     if (!this.#dialog.open) return;
     setText(element("optionsTitle"), titleOf(conversation));
+    setText(element("optionsFacts"), subtitleOf(state, conversation, now));
     const several = conversation.group || conversation.others.length > 1;
     setHidden(element("membersPart"), !several || conversation.id === null);
     const admin = conversation.group && conversation.member && conversation.admin;
@@ -171,5 +171,5 @@ export class ConversationOptions {
 function reachText(member: Horizon, top: number): string {
   if (member.read >= top) return "Has read everything";
   if (member.delivered >= top) return "Has got everything";
-  return "Has messages waiting";
+  return "Not everything delivered yet";
 }

@@ -50,7 +50,7 @@ function serverNow(): number {
 let lastOffsetMs = 0;
 
 const store = new ChatStore(draw);
-const session = new ChatSession(client, store, announce);
+const session = new ChatSession(client, store, serverNow, announce);
 const list = new ConversationList((key) => openConversation(key));
 const options = new ConversationOptions(session);
 const composer = new Composer({
@@ -109,7 +109,7 @@ function draw(state: ChatState): void {
   setText(element("typing"), typingText(conversation));
   timeline.draw(state, conversation, now);
   composer.draw(state, conversation);
-  options.draw(state, conversation);
+  options.draw(state, conversation, now);
   keepAddress(conversation);
 }
 

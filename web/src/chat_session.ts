@@ -46,7 +46,8 @@ export class ChatSession {
   readonly #marked = new Map<ConversationKey, number>();
   #catchUp: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(client: Client, store: ChatStore, onIncoming: (message: Message) => void) {
+  /** @param now  by the server's clock, in milliseconds. */
+  constructor(client: Client, store: ChatStore, now: () => number, onIncoming: (message: Message) => void) {
     this.#client = client;
     this.#store = store;
     this.#onIncoming = onIncoming;
@@ -59,7 +60,7 @@ export class ChatSession {
     });
     messages.on("gone", ({ conversation, seq }) => {
       this.#progress();
-      store.dispatch({ type: "gone", conversation, seq });
+      store.dispatch({ type: "gone", conversation, seq, time: new Date(now()) });
     });
     messages.on("failed", (event) => {
       this.#progress();
@@ -74,6 +75,7 @@ export class ChatSession {
       this.#progress();
     });
     messages.on("reset", ({ reason }) => {
+      this.#marked.clear();
       store.dispatch({ type: "reset", reason });
       void this.loadList();
       const { open } = store.state;

@@ -65,7 +65,7 @@ export function reduce(state: ChatState, event: ChatEvent): ChatState {
     case "message":
       return arrived(countDown(state), event.message);
     case "gone":
-      return gone(countDown(state), event.conversation, event.seq);
+      return gone(countDown(state), event.conversation, event.seq, event.time);
     case "failed": {
       const key = undeliveredKey(event.event.conversation, event.event.seq);
       const { user, error } = event.event;
@@ -134,9 +134,19 @@ function reduceLink(link: Link, event: LinkEvent): Link {
   }
 }
 
-/** After a lost position nothing that was loaded may pass for whole: all of it is loaded anew. */
+/**
+ * After a lost position nothing that was loaded may pass for whole: all of it is loaded anew. A restored store may
+ * know less than this page, so that numbers that only ever grow begin again, too.
+ */
 function withLink(state: ChatState, link: Link, forget: boolean): ChatState {
-  return forget ? { ...state, link, timelines: new Map() } : { ...state, link };
+  if (!forget) return { ...state, link };
+  const conversations = new Map<ConversationKey, Conversation>();
+  for (const [key, conversation] of state.conversations) {
+    if (key !== state.open && conversation.id !== null) continue;
+    const unknown = { top: 0, read: 0, unread: 0, last: null, reaches: new Map(), counts: null, typing: [] };
+    conversations.set(key, { ...conversation, ...unknown });
+  }
+  return { ...state, link, conversations, timelines: new Map(), undelivered: new Map(), listLoaded: false, listNext: undefined };
 }
 
 /** One of the missed entries has come. */
@@ -370,8 +380,9 @@ function accepted(state: ChatState, id: string, message: Message): ChatState {
   return arrived(next, message);
 }
 
-function gone(state: ChatState, conversation: string, seq: number): ChatState {
-  const next = changeTimeline(state, conversation, (timeline) => removeMessage(timeline, seq));
+/** @param time  when it was told, where the message itself was never seen. */
+function gone(state: ChatState, conversation: string, seq: number, time: Date): ChatState {
+  const next = changeTimeline(state, conversation, (timeline) => removeMessage(timeline, seq, time));
   return changeConversation(next, conversation, (known) => ({
     ...known,
     top: Math.max(known.top, seq),

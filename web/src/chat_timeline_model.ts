@@ -29,12 +29,32 @@ export function addMessages(timeline: Timeline, added: readonly Message[], older
   return { ...timeline, messages: messages.slice(-maxMessages), more: true };
 }
 
-/** Leaves the place of a message, and nothing of what it said. */
-export function removeMessage(timeline: Timeline, seq: number): Timeline {
+/** Leaves the place of a message, and nothing of what it said; also of one that came only as a tombstone. */
+export function removeMessage(timeline: Timeline, seq: number, time: Date): Timeline {
+  const newest = timeline.messages.at(-1)?.seq ?? 0;
+  if (timeline.atEnd && seq > newest) return addMessages(timeline, [tombstone(timeline.key, seq, time)], false);
   const messages = timeline.messages.map((message): Message =>
     message.seq === seq ? { ...message, kind: "gone", text: "", headers: {}, attachments: [] } : message,
   );
   return { ...timeline, messages };
+}
+
+function tombstone(conversation: string, seq: number, time: Date): Message {
+  return {
+    kind: "gone",
+    id: "",
+    conversation,
+    seq,
+    from: { type: "", endpoint: "" },
+    to: [],
+    time,
+    text: "",
+    headers: {},
+    attachments: [],
+    group: false,
+    outgoing: false,
+    redelivered: false,
+  };
 }
 
 /** The timelines with this one as the most recent; the one that was opened longest ago makes room. */

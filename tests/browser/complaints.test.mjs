@@ -1,0 +1,192 @@
+// What people complain of in comparable systems (docs/reference/protocol.md), row by row, in real browsers.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Device } from "../support/inbox.mjs";
+import { newName } from "../support/people.mjs";
+import { startServer } from "../support/server.mjs";
+import { storedSession } from "./support/browser.mjs";
+import { ChatTab, anotherTab, newChatter, newPair } from "./support/chat.mjs";
+
+const server = await startServer();
+const lost = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED/;
+
+/** kill -9 of the server and a new one: everybody's connection is cut. */
+async function cut(...tabs) {
+  await server.kill();
+  for (const tab of tabs) await tab.link("offline");
+}
+
+async function comeBack(...tabs) {
+  await server.restart();
+  for (const tab of tabs) await tab.live();
+}
+
+test("row 1, was it delivered: the sender sees stored, delivered and read, each when it is so", async () => {
+  const alice = await newChatter(server, { stem: "alice" });
+  const bob = await newChatter(server, { stem: "bob" });
+  await bob.page.goto("about:blank");
+  await alice.tab.begin(bob.name);
+  await alice.tab.write("was it delivered?");
+  await alice.tab.state("was it delivered?", "accepted");
+  await bob.tab.go();
+  await alice.tab.state("was it delivered?", "delivered");
+  await bob.tab.open(alice.name);
+  await alice.tab.state("was it delivered?", "read");
+  await alice.visitor.close();
+  await bob.visitor.close();
+});
+
+test("row 2, recovery silently does not happen: with nothing ever received, and again and again", async () => {
+  const reader = await newChatter(server, { stem: "reader" });
+  reader.visitor.expect(lost);
+  const said = reader.page.locator("#linkMore");
+  for (let round = 0; round < 3; ++round) {
+    await cut(reader.tab);
+    await comeBack(reader.tab);
+    await said.getByText("Recovered: nothing was missed.").waitFor();
+  }
+  for (let round = 1; round <= 3; ++round) {
+    await cut(reader.tab);
+    await reader.visitor.context.setOffline(true);
+    await server.restart();
+    const writer = await Device.connect(server, newName("writer"));
+    for (let number = 1; number <= round; ++number) await writer.sent(reader.name, `round ${round}, ${number}`);
+    writer.gateway.close();
+    await reader.visitor.context.setOffline(false);
+    await reader.tab.live();
+    await said.getByText(`Recovered without a hole: ${round} missed`).waitFor();
+    await reader.tab.open(writer.name);
+    assert.equal((await reader.tab.texts()).at(-1), `round ${round}, ${round}`);
+  }
+  await reader.visitor.close();
+});
+
+test("row 3, recovery is one-way: what both wrote meanwhile reaches both", async () => {
+  const { alice, bob, close } = await newPair(server);
+  alice.visitor.expect(lost);
+  bob.visitor.expect(lost);
+  for (let round = 0; round < 2; ++round) {
+    await cut(alice.tab, bob.tab);
+    await alice.tab.write(`alice ${round}`);
+    await bob.tab.write(`bob ${round}`);
+    await alice.tab.state(`alice ${round}`, "queued");
+    await bob.tab.state(`bob ${round}`, "queued");
+    await comeBack(alice.tab, bob.tab);
+    await bob.tab.see(`alice ${round}`);
+    await alice.tab.see(`bob ${round}`);
+    await alice.tab.state(`alice ${round}`, "read");
+    await bob.tab.state(`bob ${round}`, "read");
+  }
+  assert.equal((await alice.tab.texts()).length, 5);
+  assert.deepEqual(await alice.tab.texts(), await bob.tab.texts());
+  await close();
+});
+
+test("row 4, the recovered flag is wrong when the history is empty or has expired", async () => {
+  const { alice, bob, close } = await newPair(server);
+  bob.visitor.expect(lost);
+  alice.visitor.expect(lost);
+  await bob.visitor.context.setOffline(true);
+  await cut(alice.tab, bob.tab);
+  await server.restart();
+  const writer = await Device.connect(server, alice.name, { device: "another" });
+  await writer.sent(bob.name, "gone before it was read", { expires_in: 1 });
+  await writer.sent(bob.name, "still there");
+  // The sender is told when it has expired; only then does the reader come back.
+  await writer.entries.first(({ kind }) => kind === "failed", "the news that it has expired");
+  await bob.visitor.context.setOffline(false);
+  await bob.tab.live();
+  await bob.tab.see("still there");
+  assert.equal(await bob.tab.message("gone before it was read").count(), 0);
+  await bob.page.locator("#linkMore").getByText("Recovered without a hole").waitFor();
+  assert.equal(await bob.page.locator("#reset").isVisible(), false);
+  await close();
+});
+
+test("row 5, the ticket expires while connected: renewed on the same connection, and messages go on", async () => {
+  const alice = await newChatter(server, { stem: "alice" });
+  const bob = await newChatter(server, { stem: "bob" });
+  await alice.page.clock.install();
+  await alice.page.reload();
+  await alice.tab.live();
+  await alice.tab.begin(bob.name);
+  const before = await storedSession(alice.page);
+  for (let round = 1; round <= 2; ++round) {
+    const asked = alice.page.waitForResponse((response) => response.url().endsWith("/v1/tickets"));
+    await alice.page.clock.fastForward("50:00"); // of its hour
+    assert.equal((await asked).status(), 200);
+    await alice.tab.live();
+    await alice.tab.write(`after ticket ${round}`);
+    await alice.tab.state(`after ticket ${round}`, "delivered");
+  }
+  assert.equal((await storedSession(alice.page)).instance, before.instance);
+  await alice.visitor.close();
+  await bob.visitor.close();
+});
+
+test("row 7, a second tab pushes the first one out: here both live, and both get everything", async () => {
+  const { alice, bob, close } = await newPair(server);
+  const tabs = [alice.tab, await anotherTab(alice.visitor, server), await anotherTab(alice.visitor, server)];
+  for (const tab of tabs.slice(1)) await tab.open(bob.name);
+  await bob.tab.write("to all of you");
+  for (const tab of tabs) await tab.see("to all of you");
+  for (const [number, tab] of tabs.entries()) await tab.write(`from tab ${number}`);
+  for (const tab of [...tabs, bob.tab]) {
+    for (const number of tabs.keys()) await tab.see(`from tab ${number}`);
+    assert.equal(await tab.page.locator("#ended").isVisible(), false);
+    await tab.live();
+  }
+  const devices = await Promise.all(tabs.map(async ({ page }) => (await storedSession(page)).device));
+  assert.equal(new Set(devices).size, tabs.length);
+  await close();
+});
+
+test("row 10, cannot come back after a reload: the same device, with everything that came meanwhile", async () => {
+  const { alice, bob, close } = await newPair(server);
+  const { device } = await storedSession(alice.page);
+  for (let round = 0; round < 3; ++round) {
+    await bob.tab.write(`round ${round}`);
+    await alice.page.reload();
+    await alice.tab.live();
+    await alice.tab.see(`round ${round}`);
+    assert.equal((await storedSession(alice.page)).device, device);
+    assert.equal(await alice.tab.message(`round ${round}`).count(), 1);
+  }
+  await bob.tab.state("round 2", "read");
+  await close();
+});
+
+test("row 11, a sleeping tab: frozen while messages come, it has them all when it wakes", async () => {
+  const { alice, bob, close } = await newPair(server);
+  const control = await alice.visitor.context.newCDPSession(alice.page);
+  for (let round = 0; round < 2; ++round) {
+    await control.send("Page.setWebLifecycleState", { state: "frozen" });
+    for (let number = 0; number < 5; ++number) await bob.tab.write(`night ${round}, ${number}`);
+    await bob.tab.page.locator(".line.mine").last().and(bob.tab.page.locator(':not([data-state="queued"]):not([data-state="sending"])')).waitFor();
+    await control.send("Page.setWebLifecycleState", { state: "active" });
+    await alice.tab.see(`night ${round}, 4`);
+    await alice.tab.live();
+    await alice.tab.write(`awake ${round}`);
+    await bob.tab.see(`awake ${round}`);
+  }
+  assert.deepEqual(await alice.tab.texts(), await bob.tab.texts());
+  await close();
+});
+
+test("row 12, a page from the back/forward cache is dead: this one lives and has what came meanwhile", async () => {
+  const { alice, bob, close } = await newPair(server);
+  for (let round = 0; round < 2; ++round) {
+    await alice.page.getByRole("link", { name: "Account", exact: true }).click();
+    await alice.page.waitForURL("**/users/account");
+    await bob.tab.write(`while away ${round}`);
+    await bob.tab.state(`while away ${round}`, "accepted");
+    await alice.page.goBack();
+    await alice.tab.live();
+    await alice.tab.see(`while away ${round}`);
+    await bob.tab.state(`while away ${round}`, "read");
+  }
+  const copy = new ChatTab(alice.page, server);
+  await copy.write("alive");
+  await bob.tab.see("alive");
+  await close();
+});
