@@ -29,6 +29,16 @@ accounts::ThrottleOptions throttle_options(const config::Settings& settings) {
   return options;
 }
 
+Result<std::optional<base::SystemTime>> read_time_mark(storage::MetaStore& meta) {
+  const auto stored = meta.get(kTimeMark);
+  if (!stored) return stored.failure();
+  if (!*stored) return std::optional<base::SystemTime>();
+  base::SystemTime::rep mark = 0;
+  const auto& text = **stored;
+  std::from_chars(text.data(), text.data() + text.size(), mark);
+  return base::SystemTime{std::chrono::microseconds(mark)};
+}
+
 Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purpose) {
   std::unique_ptr<Core> core(new Core(std::move(settings)));
   const auto& s = core->settings_;
@@ -55,13 +65,10 @@ Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purp
 }
 
 Result<void> Core::exchange_time_mark() {
-  const auto stored = store_->meta().get(kTimeMark);
+  const auto stored = read_time_mark(store_->meta());
   if (!stored) return stored.failure();
   if (*stored) {
-    base::SystemTime::rep mark = 0;
-    const auto& text = **stored;
-    std::from_chars(text.data(), text.data() + text.size(), mark);
-    const base::SystemTime time{std::chrono::microseconds(mark)};
+    const base::SystemTime time = **stored;
     clock_.raise_to(time);
     if (const auto behind = time - clock_.raw_now(); behind > kNoticeableStep && !told_behind_) {
       told_behind_ = true;

@@ -23,6 +23,9 @@
 
 namespace countersign::app {
 
+/// The latest time that the store knows of, if it knows one. kStoreFailed.
+Result<std::optional<base::SystemTime>> read_time_mark(storage::MetaStore& meta);
+
 class Core {
  public:
   enum class Purpose {

@@ -7,7 +7,6 @@ namespace countersign::app {
 namespace {
 
 constexpr std::size_t kKeyBytes = 32;
-constexpr std::string_view kIdName = "master_key_id";
 
 std::string key_id(std::span<const std::uint8_t> key) {
   const auto digest = base::hmac_sha256(key, "countersign/master-key-id/1");
@@ -18,7 +17,7 @@ std::string key_id(std::span<const std::uint8_t> key) {
 
 Result<MasterKey> load_master_key(const std::string& path, storage::MetaStore& meta,
                                   base::Random& random) {
-  const auto known = meta.get(kIdName);
+  const auto known = meta.get(kMasterKeyIdName);
   if (!known) return known.failure();
   if (!file_exists(path)) {
     if (*known) {
@@ -43,7 +42,7 @@ Result<MasterKey> load_master_key(const std::string& path, storage::MetaStore& m
                 "master_key_file " + path + ": does not hold 32 bytes in base64url");
   }
   MasterKey key{key_id(*bytes), base::SecretBytes(std::span<const std::uint8_t>(*bytes))};
-  const auto standing = meta.set_if_absent(kIdName, key.id);
+  const auto standing = meta.set_if_absent(kMasterKeyIdName, key.id);
   if (!standing) return standing.failure();
   if (*standing != key.id) {
     return fail(ErrorCode::kMasterKeyMismatch, "master_key_file " + path + " holds the key " +

@@ -7,6 +7,7 @@
 #define COUNTERSIGN_APP_MASTER_KEY_H_
 
 #include <string>
+#include <string_view>
 
 #include "countersign/result.h"
 
@@ -15,6 +16,9 @@
 #include "storage/store.h"
 
 namespace countersign::app {
+
+/// Under it a store remembers the id of the key it was made with.
+inline constexpr std::string_view kMasterKeyIdName = "master_key_id";
 
 struct MasterKey {
   std::string id;  ///< 16 of A-Za-z0-9_-; tells keys apart, tells nothing about them

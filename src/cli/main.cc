@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "cli/backup_commands.h"
 #include "cli/failure.h"
 #include "cli/operator_commands.h"
 #include "cli/serve_command.h"
@@ -245,6 +246,30 @@ void add_other_commands(CLI::App& root, Command& chosen) {
       [&chosen] { chosen = [] { return run_dev_certificate(store, std::cout, std::cerr); }; });
 }
 
+void add_backup_commands(CLI::App& root, Command& chosen) {
+  static BackupOptions backup;
+  auto* command =
+      root.add_subcommand("backup", "Copy the store into a file, beside a running server");
+  command->add_option("FILE", backup.file, "The backup, made with mode 0600")->required();
+  command->add_flag("--force", backup.force, "Replace FILE if it is there");
+  add_store_options(*command, backup.store, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_backup(backup, std::cout, std::cerr); }; });
+
+  static RestoreOptions restore;
+  command = root.add_subcommand(
+      "restore", "Put a backup in the place of the store: positions are renewed, sessions end");
+  command->add_option("FILE", restore.file, "The backup");
+  command->add_flag("--dry-run", restore.dry_run,
+                    "Do all but the last step, and undo it: shows that restoring would succeed");
+  command->add_flag("--in-place", restore.in_place,
+                    "The store was put back by other means (PostgreSQL, a file copy): only renew "
+                    "positions and end sessions");
+  add_store_options(*command, restore.store, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_restore(restore, std::cout, std::cerr); }; });
+}
+
 /// What to say of a first word that is no command; CLI11 would only ask for a subcommand.
 std::optional<std::string> unknown_command(const CLI::App& root, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return std::nullopt;
@@ -279,6 +304,7 @@ int run(int argc, char** argv) {
   root.require_subcommand(1);
   Command chosen;
   add_other_commands(root, chosen);
+  add_backup_commands(root, chosen);
   add_ticket_commands(root, chosen);
   add_user_commands(root, chosen);
   add_application_commands(root, chosen);

@@ -97,10 +97,11 @@ Result<SystemTime> read_watermark(Connection& connection, std::string_view appli
                                   const Identity& identity) {
   Result<std::optional<SystemTime>> mark = find_row(
       connection,
-      "SELECT tickets_after FROM watermarks "
-      "WHERE application_key = ? AND identity_type = ? AND endpoint = ?",
+      "SELECT max(coalesce((SELECT tickets_after FROM watermarks "
+      "WHERE application_key = ? AND identity_type = ? AND endpoint = ?), 0), "
+      "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?), 0))",
       [](const Statement& row) { return row.time(0); }, application_key,
-      identity_type_name(identity.type), identity.endpoint);
+      identity_type_name(identity.type), identity.endpoint, kTicketsAfterName);
   if (!mark) return mark.failure();
   return mark->value_or(SystemTime());
 }
