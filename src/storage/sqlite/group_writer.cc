@@ -1,6 +1,7 @@
 #include "storage/sqlite/group_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <iterator>
 #include <optional>
@@ -12,8 +13,11 @@
 namespace countersign::storage {
 namespace {
 
-/// How long a checkpoint waits for readers when the log has become large.
+/// How long a checkpoint waits for readers when the log has become large, and at the last chance to
+/// keep it below its limit: as long as a read transaction may take.
 constexpr int kReaderWaitMs = 100;
+constexpr int kLongReaderWaitMs = 2000;
+constexpr int kReaderTurnMs = 10;
 constexpr int kPageBytes = 4096;
 
 int note_wal_pages(void* pages, sqlite3*, const char*, int count) {
@@ -194,7 +198,7 @@ void GroupWriter::repeat_with_reserve(Task& task) {
     base::log_warning("store_full", {{"action", "the space reserve is given up"}});
     reserve_.release();
   }
-  checkpoint(false);
+  checkpoint(0);
   if (!dead_) attempt({&task});
 }
 
@@ -202,8 +206,12 @@ void GroupWriter::checkpoint_when_due() {
   if (wal_pages_ < pages_quarter_) pages_allowed_ = pages_quarter_;  // it began anew
   if (wal_pages_ < pages_allowed_) return;
   // Copying never waits for readers, but while one looks at the end of the log, the log cannot
-  // begin anew and grows. From half the limit on, wait a little for that moment.
-  checkpoint(wal_pages_ >= 2 * pages_quarter_);
+  // begin anew and grows. From half the limit on, wait a little for that moment, and once, before
+  // the limit, as long as any reader of ours may take. Who reads longer is not waited for again.
+  const bool last_chance = wal_pages_ >= 3 * pages_quarter_ && wal_pages_ < 4 * pages_quarter_;
+  checkpoint(last_chance                        ? kLongReaderWaitMs
+             : wal_pages_ >= 2 * pages_quarter_ ? kReaderWaitMs
+                                                : 0);
   pages_allowed_ = wal_pages_ + pages_quarter_;
   if (wal_pages_ >= 4 * pages_quarter_) {
     base::log_warning("store_log_large", {{"pages", wal_pages_}});
@@ -211,13 +219,18 @@ void GroupWriter::checkpoint_when_due() {
 }
 
 /// Copies the log into the database, so that the next commit can begin it anew. A full disk here
-/// loses nothing: the log stays as it is.
-void GroupWriter::checkpoint(bool wait_for_readers) {
+/// loses nothing: the log stays as it is. Waits so long for readers.
+void GroupWriter::checkpoint(int wait_ms) {
   sqlite3* const handle = connection_->handle();
-  if (wait_for_readers) sqlite3_busy_timeout(handle, kReaderWaitMs);
-  const int rc = sqlite3_wal_checkpoint_v2(
-      handle, nullptr, wait_for_readers ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-      nullptr, nullptr);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+  const int mode = wait_ms > 0 ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+  // Many short waits: SQLite waits for a reader's slot, and would not notice that meanwhile others
+  // sit there, one after the other, who are in nobody's way.
+  if (wait_ms > 0) sqlite3_busy_timeout(handle, kReaderTurnMs);
+  int rc = SQLITE_OK;
+  do {
+    rc = sqlite3_wal_checkpoint_v2(handle, nullptr, mode, nullptr, nullptr);
+  } while ((rc & 0xff) == SQLITE_BUSY && std::chrono::steady_clock::now() < deadline);
   sqlite3_busy_timeout(handle, Connection::kBusyTimeoutMs);
   if ((rc & 0xff) == SQLITE_IOERR) stop_for_io_error("checkpoint");
 }

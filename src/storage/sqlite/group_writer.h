@@ -90,7 +90,7 @@ class GroupWriter {
   Attempt give_up(Attempt how, const Batch& batch, const Error& error);
   void repeat_with_reserve(Task& task);
   void checkpoint_when_due();
-  void checkpoint(bool wait_for_readers);
+  void checkpoint(int wait_ms);
   void stop_for_io_error(std::string_view what);
 
   std::unique_ptr<Connection> connection_;
