@@ -105,6 +105,32 @@ TEST_P(StoreConformance, TheWatermarkRefusesTicketsUpToIt) {
   EXPECT_TRUE(succeeded(store().instances().create_instance(instance, 5)));
 }
 
+TEST_P(StoreConformance, TheWatermarkOfAllRefusesTicketsOfEverybodyUpToIt) {
+  Instance before = sample_instance("before");
+  before.ticket_created = at(90);
+  ASSERT_TRUE(succeeded(store().instances().create_instance(before, 5)));
+  ASSERT_TRUE(succeeded(
+      store().meta().set(kTicketsAfterName, std::to_string(at(100).time_since_epoch().count()))));
+  EXPECT_EQ(store().revocations().watermark("application", kAnn).value(), at(100));
+  Instance instance = sample_instance("one");
+  instance.ticket_created = at(100);
+  EXPECT_TRUE(failed_with(store().instances().create_instance(instance, 5), ErrorCode::kRevoked));
+  EXPECT_TRUE(
+      failed_with(store().instances().refresh_instance(before.id, std::nullopt, at(100), at(900)),
+                  ErrorCode::kRevoked));
+  EXPECT_TRUE(
+      succeeded(store().instances().refresh_instance(before.id, std::nullopt, at(101), at(900))));
+  instance.ticket_created = at(101);
+  EXPECT_TRUE(succeeded(store().instances().create_instance(instance, 5)));
+  // The identity's own may be the later one; a live session is the stronger check.
+  ASSERT_TRUE(succeeded(
+      store().revocations().add(std::vector<Revocation>{identity_revocation(kAnn, at(200))})));
+  EXPECT_GE(store().revocations().watermark("application", kAnn).value(), at(200));
+  Instance signed_in = sample_instance("two", create_session("s", create_account("ann")));
+  signed_in.ticket_created = at(50);
+  EXPECT_TRUE(succeeded(store().instances().create_instance(signed_in, 5)));
+}
+
 TEST_P(StoreConformance, AWatermarkBelongsToOneIdentityOfOneApplication) {
   ASSERT_TRUE(succeeded(
       store().revocations().add(std::vector<Revocation>{identity_revocation(kAnn, at(100))})));

@@ -3,10 +3,16 @@
 namespace countersign::storage::postgres {
 namespace {
 
+// The functions know the watermarks of identities; that of all stands in `meta` (kTicketsAfterName).
 constexpr const char* kCreate =
-    "SELECT create_instance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-    "$13, $14, $15, $16, $17)";
-constexpr const char* kRefresh = "SELECT refresh_instance($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    "SELECT CASE WHEN $6::text IS NULL AND EXISTS (SELECT FROM meta "
+    "WHERE name = 'tickets_after' AND value::bigint >= $9::bigint) THEN 'before_watermark' "
+    "ELSE create_instance($1, $2, $3, $4, $5, $6::text, $7, $8, $9::bigint, $10, $11, $12, "
+    "$13, $14, $15, $16, $17) END";
+constexpr const char* kRefresh =
+    "SELECT CASE WHEN $2::text IS NULL AND EXISTS (SELECT FROM meta "
+    "WHERE name = 'tickets_after' AND value::bigint >= $3::bigint) THEN 'before_watermark' "
+    "ELSE refresh_instance($1, $2::text, $3::bigint, $4, $5, $6, $7, $8, $9) END";
 
 Instance read_instance(const Row& row) {
   Instance instance;

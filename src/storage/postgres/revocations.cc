@@ -72,9 +72,10 @@ Result<std::int64_t> PostgresRevocations::head() {
 Result<SystemTime> PostgresRevocations::watermark(std::string_view application_key,
                                                   const Identity& identity) {
   Result<Rows> rows = database_.read(
-      "SELECT tickets_after FROM watermarks "
-      "WHERE application_key = $1 AND identity_type = $2 AND endpoint = $3",
-      application_key, identity_type_name(identity.type), identity.endpoint);
+      "SELECT greatest((SELECT tickets_after FROM watermarks "
+      "WHERE application_key = $1 AND identity_type = $2 AND endpoint = $3), "
+      "(SELECT value::bigint FROM meta WHERE name = $4), 0)",
+      application_key, identity_type_name(identity.type), identity.endpoint, kTicketsAfterName);
   if (!rows) return rows.failure();
   return rows->find([](const Row& row) { return row.time(0); }).value_or(SystemTime());
 }
