@@ -133,7 +133,7 @@ TEST_F(SiteTest, NamesAssetsByTheirContentAndLetsThemBeKept) {
 
 TEST_F(SiteTest, PagesHoldNoInlineScriptOrStyle) {
   sign_up_as("alice");
-  for (const std::string_view path : {"/", "/users/account"}) {
+  for (const std::string_view path : {"/", "/chat", "/users/account"}) {
     const net::Response page = get(path);
     ASSERT_EQ(page.status, 200);
     EXPECT_EQ(page.body.find("style="), std::string::npos);

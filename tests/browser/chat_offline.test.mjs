@@ -175,6 +175,47 @@ test("signing out with unsent messages asks first, then nothing of them is left"
   await close();
 });
 
+for (const [where, address] of [
+  ["client", "/"],
+  ["account", "/users/account"],
+]) {
+  test(`signing out on the ${where} page asks, too, and leaves nothing`, async () => {
+    const { alice, bob, close } = await newPair(server);
+    alice.visitor.expect(lost);
+    const text = `written before the ${where} page`;
+    const tampering = await tamper(alice.page);
+    await alice.page.reload();
+    await alice.tab.live();
+    tampering.withholds = true;
+    await alice.tab.write(text);
+    await alice.tab.state(text, "sending");
+    await alice.page.goto(`${server.url}${address}`);
+    const answer = (accept) =>
+      new Promise((resolve) => {
+        alice.page.once("dialog", (dialog) => {
+          resolve(dialog.message());
+          void (accept ? dialog.accept() : dialog.dismiss());
+        });
+      });
+    const refused = answer(false);
+    await alice.page.locator(".sign-out button").click();
+    assert.match(await refused, /^One message has not been stored/);
+    assert.equal(new URL(alice.page.url()).pathname, address);
+    const accepted = answer(true);
+    await alice.page.locator(".sign-out button").click();
+    await accepted;
+    await alice.page.waitForURL("**/users/sign_in");
+    tampering.withholds = false;
+    await signInThroughPage(alice.page, server, alice);
+    await alice.page.waitForURL(`${server.url}/`);
+    const again = await new ChatTab(alice.page, server).go();
+    await again.open(bob.name);
+    await again.see("first");
+    assert.deepEqual(await again.texts(), ["first"]);
+    await close();
+  });
+}
+
 test("a restored store is never passed off as recovered: both pages say that something may be missing", async () => {
   const own = await startServer();
   const { alice, bob, close } = await newMortalPair(own);

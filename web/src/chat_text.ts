@@ -1,6 +1,7 @@
 /** The words of the chat page: states, times, group events, names. Pure. */
 import type { Identity, Message, Presence } from "../../sdk/js/src/public.js";
 import {
+  outgoingOf,
   sameUser,
   sentStateOf,
   undeliveredKey,
@@ -104,14 +105,20 @@ export function eventText(message: Message, me: Identity | null): string {
 
 export function previewText(state: ChatState, conversation: Conversation): string {
   if (conversation.typing.length > 0) return typingText(conversation);
+  const waiting = outgoingOf(state, conversation.key).at(-1);
+  if (waiting !== undefined) return `You: ${shortened(waiting.content.text ?? "")}`;
   const { last } = conversation;
   if (last === null) return "No messages yet";
   if (last.kind === "gone") return "A message that is no longer there";
   if (last.kind === "group") return eventText(last, state.me);
   const text = last.text === "" && last.attachments.length > 0 ? "Attachment" : last.text;
-  const short = text.length > 120 ? `${text.slice(0, 120)}…` : text;
+  const short = shortened(text);
   if (last.outgoing) return `You: ${short}`;
   return conversation.others.length > 1 ? `${nameOf(last.from)}: ${short}` : short;
+}
+
+function shortened(text: string): string {
+  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
 }
 
 export function typingText(conversation: Conversation): string {

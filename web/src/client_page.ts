@@ -4,6 +4,7 @@
  */
 import type {} from "../../sdk/js/src/classic.js";
 import type { End, LogEntry, SinchClient as Client, StateChange, TicketClaims } from "../../sdk/js/src/public.js";
+import { giveUpUnsent } from "./unsent_messages.js";
 
 const maxLogLines = 300;
 /** How long signing out waits for the gateway's goodbye before it leaves the page anyway. */
@@ -188,18 +189,20 @@ function reportFailure(thrown: unknown): void {
 }
 
 /** Terminates the client first, so that the gateway knows before the session is gone; then leaves. */
-function signOutThroughClient(event: SubmitEvent): void {
-  event.preventDefault();
-  const form = event.currentTarget as HTMLFormElement;
+async function signOutThroughClient(form: HTMLFormElement): Promise<void> {
+  if (!(await giveUpUnsent([element("client").dataset["endpoint"] ?? ""]).catch(() => true))) return;
   element<HTMLButtonElement>("signOut").disabled = true;
   ended = true; // the page is about to go: no panel in between
   const patience = new Promise<void>((resolve) => setTimeout(resolve, signOutPatienceMs));
-  const leave = (): void => form.submit();
-  void Promise.race([client.signOut(), patience]).then(leave, leave);
+  await Promise.race([client.signOut(), patience]).catch(() => {});
+  form.submit();
 }
 
 client.on("state", followState);
 client.on("ended", showEnd);
-element("signOut").closest("form")?.addEventListener("submit", signOutThroughClient);
+element("signOut").closest("form")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void signOutThroughClient(event.currentTarget as HTMLFormElement);
+});
 setInterval(showCountdown, 1000);
 start().catch(reportFailure);

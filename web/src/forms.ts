@@ -1,7 +1,8 @@
 /**
  * What makes the forms nicer where JavaScript runs; without it they work as they are: a button that
- * shows the password, and instants in the reader's own zone.
+ * shows the password, instants in the reader's own zone, a question before unsent messages are lost.
  */
+import { giveUpUnsent } from "./unsent_messages.js";
 
 function addShowButton(input: HTMLInputElement): void {
   const button = document.createElement("button");
@@ -32,4 +33,14 @@ const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSt
 for (const time of document.querySelectorAll("time")) {
   const value = new Date(time.dateTime);
   if (!Number.isNaN(value.getTime())) time.textContent = instant.format(value);
+}
+
+const names = document.querySelector<HTMLElement>("[data-user-name]")?.dataset;
+for (const form of document.querySelectorAll<HTMLFormElement>('form[action^="/users/sign_out"]')) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const who = [names?.["userName"], names?.["email"]].filter((name) => name !== undefined);
+    const leave = (): void => form.submit();
+    giveUpUnsent(who).then((may) => void (may && leave()), leave);
+  });
 }
