@@ -19,6 +19,7 @@ set_target_properties(sodium::archive PROPERTIES IMPORTED_LOCATION ${SODIUM_ARCH
 target_include_directories(sodium::archive SYSTEM INTERFACE ${sodium_INCLUDE_DIRS})
 target_link_libraries(sodium::archive INTERFACE Threads::Threads)
 pkg_check_modules(nats REQUIRED IMPORTED_TARGET libnats)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2)
 find_program(ESBUILD_PROGRAM esbuild REQUIRED)

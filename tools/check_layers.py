@@ -29,6 +29,7 @@ HIDDEN = {
     r"sqlite3\.h": {"storage/sqlite"},
     r"libpq|postgres_ext\.h": {"storage/postgres"},
     r"nats(/|\.h)": {"bus/nats"},
+    r"curl/": {"net"},
     r"spdlog/|prometheus/|fmt/": {"base"},
     r"toml\+\+/": {"config"},
     r"CLI/": {"cli"},

@@ -37,6 +37,7 @@ build() {
   header_of utf8proc.h libutf8proc-dev
   header_of idn2.h libidn2-dev
   header_of nats/nats.h libnats-dev
+  header_of curl/curl.h libcurl4-openssl-dev
 }
 
 test() {

@@ -12,6 +12,7 @@
 #include "accounts/sign_in.h"
 #include "accounts/sign_up.h"
 #include "app/bus_choice.h"
+#include "app/callbacks.h"
 #include "app/core.h"
 #include "app/housekeeping.h"
 #include "app/recipients.h"
@@ -24,6 +25,7 @@
 #include "net/server.h"
 #include "sessions/session_service.h"
 #include "web/gateway_door.h"
+#include "web/server_api.h"
 #include "web/site.h"
 #include "web/site_origin.h"
 
@@ -208,6 +210,7 @@ class RunningService final : public Service {
             hasher_,        pool_,          throttle_,       devices_};
   }
   web::SiteContext site_context();
+  web::ServerApiParts server_api_parts();
   gateway::MessagingSetup messaging_setup() {
     return {messaging_options(settings(), core_->machine_clock()), *bus_, &recipients_,
             core_->master_key().bytes.bytes()};
@@ -244,7 +247,9 @@ class RunningService final : public Service {
   Recipients recipients_;
   const gateway::MessagingSetup messaging_;
   gateway::Gateway gateway_;
+  std::unique_ptr<Callbacks> callbacks_;
   std::unique_ptr<web::SiteOrigin> origin_;
+  web::ServerApi server_api_;
   web::Site site_;
   web::GatewayDoor door_;
   web::MetricsSite metrics_site_;
@@ -279,6 +284,9 @@ Result<std::unique_ptr<Service>> RunningService::start(const config::Settings& s
                                                              std::move(*origin), std::move(*bus)));
   service->gateway_.poller().add_listener(service->cache_listener_);
   if (auto started = service->gateway_.start(); !started) return started.failure();
+  auto callbacks = Callbacks::start(*service->core_);
+  if (!callbacks) return callbacks.failure();
+  service->callbacks_ = std::move(*callbacks);
   if (auto listening = service->listen(); !listening) return listening.failure();
   service->listen_for_metrics();
   if (store_is_shared(settings)) {
@@ -334,6 +342,7 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
                                                        : Policy::default_policy(),
           instance_keys(), &messaging_),
       origin_(std::move(origin)),
+      server_api_(server_api_parts()),
       site_(site_context()),
       door_(
           door_options(settings()), *origin_,
@@ -348,11 +357,23 @@ web::SiteContext RunningService::site_context() {
   options.query_credentials = settings().compat_query_credentials;
   options.throttle_ipv4_bits = static_cast<int>(settings().accounts_throttle_ipv4_bits);
   options.ready = [this] { return ready(); };
-  return {options,          *origin_,   sign_in_, sign_in_floor_,
-          api_sign_in_,     api_floor_, sign_up_, sign_up_floor_,
-          password_change_, pool_,      policy_,  tools_->directory(),
-          sessions_,        issuer_,    workers_, core_->clock(),
-          core_->random()};
+  return {options,          *origin_,    sign_in_, sign_in_floor_,
+          api_sign_in_,     api_floor_,  sign_up_, sign_up_floor_,
+          password_change_, pool_,       policy_,  tools_->directory(),
+          sessions_,        issuer_,     workers_, core_->clock(),
+          core_->random(),  &server_api_};
+}
+
+web::ServerApiParts RunningService::server_api_parts() {
+  return {[this] { return core_->applications().ring(); },
+          Policy::default_policy(),
+          core_->applications().default_key(),
+          *gateway_.messaging(),
+          core_->store(),
+          tools_->directory(),
+          workers_,
+          core_->clock(),
+          static_cast<double>(settings().limits_server_api_per_second)};
 }
 
 Result<void> RunningService::ready() const {
@@ -496,6 +517,7 @@ void RunningService::stop(milliseconds limit) {
   pool_.stop();
   workers_.stop();
   gateway_.stop();
+  callbacks_.reset();
   base::log_info("stopped");
 }
 

@@ -14,6 +14,7 @@
 
 #include "cli/backup_commands.h"
 #include "cli/failure.h"
+#include "cli/message_commands.h"
 #include "cli/operator_commands.h"
 #include "cli/serve_command.h"
 #include "cli/ticket_commands.h"
@@ -123,7 +124,8 @@ void add_ticket_commands(CLI::App& root, Command& chosen) {
 }
 
 void add_user_commands(CLI::App& root, Command& chosen) {
-  auto* group = root.add_subcommand("user", "Add, list, disable, sign out and unlock people");
+  auto* group = root.add_subcommand(
+      "user", "Add, list, disable, sign out and unlock people; export and erase their messages");
   group->require_subcommand(1);
 
   static UserAddOptions add;
@@ -164,6 +166,44 @@ void add_user_commands(CLI::App& root, Command& chosen) {
     add_store_options(*command, act.store, false);
     command->callback([&chosen, run = row.run] { chosen = run; });
   }
+}
+
+/// `user export` and `user erase-messages`, beside the commands of add_user_commands().
+void add_message_commands(CLI::App& root, Command& chosen) {
+  auto* user = root.get_subcommand("user");
+  static UserMessagesOptions messages;
+  const auto add = [&](const char* name, const char* help) {
+    auto* command = user->add_subcommand(name, help);
+    command->add_option("NAME", messages.name, "User name, e-mail address, or TYPE:ENDPOINT")
+        ->required();
+    command->add_option("--app-key", messages.application_key,
+                        "Application key (default: the default application)");
+    add_store_options(*command, messages.store, false);
+    return command;
+  };
+  auto* command =
+      add("export", "Print the messages a person may read or has sent, as lines of JSON");
+  command->callback(
+      [&chosen] { chosen = [] { return run_user_export(messages, std::cout, std::cerr); }; });
+  command = add("erase-messages", "Erase the messages a person has sent, and their inbox");
+  command->add_flag("--yes", messages.yes, "Needed: it cannot be undone");
+  command->callback([&chosen] {
+    chosen = [] { return run_user_erase_messages(messages, std::cout, std::cerr); };
+  });
+
+  auto* callbacks = root.add_subcommand("callbacks", "What your backend could not be told");
+  callbacks->require_subcommand(1);
+  static StoreOptions store;
+  command = callbacks->add_subcommand("list", "List the dead letters");
+  add_store_options(*command, store, true);
+  command->callback(
+      [&chosen] { chosen = [] { return run_callbacks_list(store, std::cout, std::cerr); }; });
+  static std::optional<std::int64_t> id;
+  command = callbacks->add_subcommand("replay", "Have dead letters posted again");
+  command->add_option("ID", id, "Of one dead letter, as `callbacks list` shows it (default: all)");
+  add_store_options(*command, store, false);
+  command->callback(
+      [&chosen] { chosen = [] { return run_callbacks_replay(store, id, std::cout, std::cerr); }; });
 }
 
 void add_application_commands(CLI::App& root, Command& chosen) {
@@ -307,6 +347,7 @@ int run(int argc, char** argv) {
   add_backup_commands(root, chosen);
   add_ticket_commands(root, chosen);
   add_user_commands(root, chosen);
+  add_message_commands(root, chosen);
   add_application_commands(root, chosen);
   root.footer(
       "Example:\n"

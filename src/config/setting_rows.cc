@@ -225,6 +225,23 @@ const std::vector<SettingRow>& rows() {
        10,
        100000000},
 
+      {"callbacks.url", &S::callbacks_url,
+       "Where the server tells your own backend what happens: an http or https URL, without user "
+       "name and fragment (docs/guides/callbacks.md). Empty: nobody is told, and nothing is kept "
+       "to "
+       "be told."},
+      {"callbacks.allowed_private_hosts", &S::callbacks_allowed_private_hosts,
+       "Hosts, as callbacks.url writes them, that may have an address of this machine or of a "
+       "private network."},
+      {"callbacks.ca_file", &S::callbacks_ca_file,
+       "Certificate authorities of the backend, in PEM. Default: the system's."},
+      {"callbacks.max_rows",
+       &S::callbacks_max_rows,
+       "Callbacks that may wait, and dead letters that are kept. Beyond it the oldest is given up.",
+       {},
+       100,
+       100000000},
+
       {"limits.max_connections",
        &S::limits_max_connections,
        "Connections in all.",
@@ -305,6 +322,13 @@ const std::vector<SettingRow>& rows() {
        {},
        1,
        10000},
+      {"limits.server_api_per_second",
+       &S::limits_server_api_per_second,
+       "Requests to the server API of one application a second, on average and to this node; five "
+       "times as many at once.",
+       {},
+       1,
+       1000000},
 
       {"compat.query_credentials", &S::compat_query_credentials,
        "POST /api/auth takes user name and password from the query string, as the C# tutorial "

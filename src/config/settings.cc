@@ -4,6 +4,7 @@
 #include <charconv>
 #include <type_traits>
 
+#include "base/http_url.h"
 #include "config/nearest.h"
 #include "config/toml_file.h"
 
@@ -140,6 +141,10 @@ Result<void> check_together(Settings& s) {
   }
   if (!nats && !(s.bus_password_file.empty() && s.bus_ca_file.empty())) {
     return bad("bus.url", "settings", "bus.password_file and bus.ca_file want NATS servers in it");
+  }
+  if (!s.callbacks_url.empty() && !base::parse_http_url(s.callbacks_url)) {
+    return bad("callbacks.url", "settings",
+               "wants http(s)://HOST[:PORT]/PATH without user name and fragment");
   }
   if (s.compat_sinch_sdk) {
     return bad("compat.sinch_sdk", "settings",

@@ -76,6 +76,11 @@ struct Settings {
   std::int64_t messages_inbox_mebibytes = 256;
   std::int64_t messages_inbox_entries_of_sender = 20'000;
 
+  std::string callbacks_url;
+  std::vector<std::string> callbacks_allowed_private_hosts;
+  std::string callbacks_ca_file;
+  std::int64_t callbacks_max_rows = 1'000'000;
+
   std::int64_t limits_max_connections = 18'000;
   std::int64_t limits_max_connections_per_address = 512;
   std::int64_t limits_max_header_bytes = 16 * 1024;
@@ -89,6 +94,7 @@ struct Settings {
   std::int64_t limits_commands_per_second = 50;
   std::int64_t limits_messages_per_second = 20;
   std::int64_t limits_max_devices_per_user = 100;
+  std::int64_t limits_server_api_per_second = 500;
 
   bool compat_query_credentials = false;
   bool compat_sinch_sdk = false;

@@ -80,6 +80,8 @@ class Gateway {
   std::unique_ptr<ChannelHandler> open(std::string address, std::size_t shard);
 
   Hub& hub() { return hub_; }
+  /// Null if clients get no inbox.
+  Messaging* messaging() { return messaging_.get(); }
   RevocationPoller& poller() { return poller_; }
   /// Hears of revocations as recently as it must. For /readyz.
   bool fenced() const { return poller_.fenced(clock_.steady()); }

@@ -111,6 +111,7 @@ std::string MessageDesk::digest(const Client& client, std::string_view kind,
 
 bool MessageDesk::within_budget(const Client& client, std::uint32_t id, double cost,
                                 const Reply& reply) {
+  if (client.instance.empty()) return true;  // the server API has a throttle of its own
   const auto wait = budget_.take(client.user.application + '\0' + client.user.identity.endpoint,
                                  cost, clock_.steady());
   if (wait) reply(protocol::encode_error(id, ErrorCode::kTooManyRequests, *wait));
@@ -294,7 +295,7 @@ void MessageDesk::publish(const Job& job, const storage::Sent& sent) {
   message.body = send.body;
   publisher_.entries(application, message, send.message_id, sent.deliveries);
   if (sent.fan_out_pending && wake_fan_out_) wake_fan_out_();
-  if (!send.group.empty() && sent.deliveries.size() > 2) {
+  if (!send.instance.empty() && !send.group.empty() && sent.deliveries.size() > 2) {
     budget_.charge(application + '\0' + send.sender.identity.endpoint,
                    static_cast<double>(sent.deliveries.size() - 2), clock_.steady());
   }

@@ -210,6 +210,12 @@ void PresenceOffice::watch(ConnectionId connection, const storage::UserKey& user
   carry_out(*std::move(actions), lock);
 }
 
+Result<PresenceState> PresenceOffice::look(const storage::UserKey& user) {
+  if (mode_ == PresenceMode::kOff) return fail(ErrorCode::kNotAvailable, "presence is off");
+  const std::lock_guard lock(mutex_);
+  return table_.look(user, now());
+}
+
 Result<std::string> PresenceOffice::set(ConnectionId connection, std::uint32_t id,
                                         const protocol::SetPresence& set) {
   if (mode_ == PresenceMode::kOff) return fail(ErrorCode::kNotAvailable, "presence is off");

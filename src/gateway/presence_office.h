@@ -71,6 +71,8 @@ class PresenceOffice final : private NodeListener {
   /// if presence is off; kLimitExceeded, kOverloaded.
   void watch(ConnectionId connection, const storage::UserKey& user, std::uint32_t id,
              const protocol::WatchPresence& watch, Reply reply);
+  /// What this node knows of the user, see PresenceTable::look(). kNotAvailable.
+  Result<PresenceState> look(const storage::UserKey& user);
   /// The reply to `presence.set`. kNotAvailable.
   Result<std::string> set(ConnectionId connection, std::uint32_t id,
                           const protocol::SetPresence& set);

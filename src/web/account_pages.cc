@@ -40,7 +40,7 @@ net::Awaitable<net::Response> AccountPages::account_page(const Call& call, int s
   view.current = &call.session->session;
   view.sessions = *std::move(sessions);
   const bool just_proved = cookie != call.session_cookie;
-  if (call.route.endpoint == Endpoint::kEndSession) view.refused_end = call.parameter;
+  if (call.route.endpoint == Endpoint::kEndSession) view.refused_end = call.parameters[0];
   view.fresh = just_proved || is_fresh(call.session->session);
   view.minimum_length = site_.password_policy.minimum_length();
   view.tokens.session_cookie = cookie;
@@ -138,7 +138,7 @@ net::Awaitable<net::Response> AccountPages::end_session(Call& call) const {
     renewed = *std::move(proof);
   }
   auto end = [&site = site_, account = call.session->account.id,
-              handle = base::SessionHandle(std::string(call.parameter))] {
+              handle = base::SessionHandle(std::string(call.parameters[0]))] {
     return site.sessions.end_own(account, handle);
   };
   const Result<void> ended = co_await net::offload(call.shard, site_.workers, std::move(end));

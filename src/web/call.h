@@ -23,7 +23,7 @@ struct Call {
   const net::Request& request;
   net::Shard& shard;
   const Route& route;
-  std::string_view parameter;  ///< what stands for `{…}` in the route's path
+  PathParameters parameters;  ///< what stands for each `{…}` in the route's path
   base::SteadyTime began;
   Fields fields;                         ///< of the body
   std::string_view session_cookie;       ///< empty if there is none

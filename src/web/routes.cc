@@ -10,6 +10,8 @@ namespace {
 // Name, address and password of at most 1024 bytes, each byte escaped as %XX, with room to spare.
 constexpr std::size_t kFormBytes = 16 * 1024;
 constexpr std::size_t kSmallBodyBytes = 4 * 1024;
+/// A message as large as one may be at the gateway.
+constexpr std::size_t kSendBytes = 64 * 1024;
 
 constexpr std::string_view kApiAuthPath = "/api/auth";
 constexpr std::string_view kApiAuthTutorialPath = "/sinchbackend/api/auth";
@@ -42,6 +44,29 @@ constexpr std::array kRoutes = {
           Guard::kCrossSite, Cors::kNone, kSmallBodyBytes},
     // The gateway: requests that are no WebSocket handshake end here.
     Route{"GET", "/v1/gateway", Endpoint::kGateway, Access::kCredential},
+    // The server API, for the team's own backend.
+    Route{"POST", "/v1/app/messages", Endpoint::kAppSend, Access::kApplication, Guard::kNone,
+          Cors::kNone, kSendBytes},
+    Route{"GET", "/v1/app/users/{type}/{endpoint}/conversations", Endpoint::kAppConversations,
+          Access::kApplication},
+    Route{"GET", "/v1/app/users/{type}/{endpoint}/conversations/{conv}/history",
+          Endpoint::kAppHistory, Access::kApplication},
+    Route{"GET", "/v1/app/users/{type}/{endpoint}/presence", Endpoint::kAppPresence,
+          Access::kApplication},
+    Route{"GET", "/v1/app/users/{type}/{endpoint}/inbox", Endpoint::kAppInbox,
+          Access::kApplication},
+    Route{"GET", "/v1/app/users/{type}/{endpoint}/instances", Endpoint::kAppInstances,
+          Access::kApplication},
+    Route{"DELETE", "/v1/app/users/{type}/{endpoint}/instances/{id}", Endpoint::kAppEndInstance,
+          Access::kApplication, Guard::kNone, Cors::kNone, kSmallBodyBytes},
+    Route{"POST", "/v1/app/users/{type}/{endpoint}/sign-out", Endpoint::kAppSignOut,
+          Access::kApplication, Guard::kNone, Cors::kNone, kSmallBodyBytes},
+    Route{"POST", "/v1/app/instances/revoke-device", Endpoint::kAppRevokeDevice,
+          Access::kApplication, Guard::kNone, Cors::kNone, kSmallBodyBytes},
+    Route{"GET", "/v1/app/users/{type}/{endpoint}/export", Endpoint::kAppExport,
+          Access::kApplication},
+    Route{"POST", "/v1/app/users/{type}/{endpoint}/erase", Endpoint::kAppErase,
+          Access::kApplication, Guard::kNone, Cors::kNone, kSmallBodyBytes},
     // Files.
     Route{"GET", "/sdk/countersign.js", Endpoint::kAsset, Access::kAnybody, Guard::kNone,
           Cors::kAnyOrigin, 0, true},
@@ -68,24 +93,25 @@ bool is_api_auth(std::string_view path) {
   return equal_ignoring_case(path, kApiAuthPath) || equal_ignoring_case(path, kApiAuthTutorialPath);
 }
 
-/// True if `path` has the pattern's form; `parameter` becomes what `{…}` stands for.
-bool matches(std::string_view pattern, std::string_view path, std::string_view& parameter) {
-  const std::size_t open = pattern.find('{');
-  if (open == std::string_view::npos) return pattern == path;
-  const std::string_view before = pattern.substr(0, open);
-  const std::string_view after = pattern.substr(pattern.find('}') + 1);
-  if (path.size() <= before.size() + after.size()) return false;
-  if (!path.starts_with(before) || !path.ends_with(after)) return false;
-  const std::string_view middle =
-      path.substr(before.size(), path.size() - before.size() - after.size());
-  if (middle.find('/') != std::string_view::npos) return false;
-  parameter = middle;
-  return true;
+/// True if `path` has the pattern's form; `parameters` becomes what each `{…}` stands for.
+bool matches(std::string_view pattern, std::string_view path, PathParameters& parameters) {
+  std::size_t count = 0;
+  for (;;) {
+    const std::size_t open = pattern.find('{');
+    if (open == std::string_view::npos) return pattern == path;
+    if (!path.starts_with(pattern.substr(0, open))) return false;
+    path.remove_prefix(open);
+    pattern.remove_prefix(pattern.find('}') + 1);
+    const std::size_t end = std::min(path.find('/'), path.size());
+    if (end == 0 || count == parameters.size()) return false;
+    parameters[count++] = path.substr(0, end);
+    path.remove_prefix(end);
+  }
 }
 
-bool route_serves(const Route& route, std::string_view path, std::string_view& parameter) {
+bool route_serves(const Route& route, std::string_view path, PathParameters& parameters) {
   if (route.endpoint == Endpoint::kApiAuth) return is_api_auth(path);
-  return matches(route.path, path, parameter);
+  return matches(route.path, path, parameters);
 }
 
 }  // namespace
@@ -96,12 +122,12 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? std::string_view("GET") : method;
   RouteMatch match;
   for (const Route& route : kRoutes) {
-    std::string_view parameter;
-    if (!route_serves(route, path, parameter)) continue;
+    PathParameters parameters;
+    if (!route_serves(route, path, parameters)) continue;
     match.path_known = true;
     if (route.method != wanted) continue;
     match.route = &route;
-    match.parameter = parameter;
+    match.parameters = parameters;
     return match;
   }
   return match;
@@ -110,8 +136,8 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
 std::string allowed_methods(std::string_view path) {
   std::set<std::string_view> methods = {"OPTIONS"};
   for (const Route& route : kRoutes) {
-    std::string_view parameter;
-    if (!route_serves(route, path, parameter)) continue;
+    PathParameters parameters;
+    if (!route_serves(route, path, parameters)) continue;
     methods.insert(route.method);
     if (route.method == "GET") methods.insert("HEAD");
   }

@@ -4,6 +4,7 @@
 #ifndef COUNTERSIGN_WEB_ROUTES_H_
 #define COUNTERSIGN_WEB_ROUTES_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,6 +29,17 @@ enum class Endpoint : std::uint8_t {
   kApiAuth,
   kTickets,
   kGateway,
+  kAppSend,
+  kAppConversations,
+  kAppHistory,
+  kAppPresence,
+  kAppInbox,
+  kAppInstances,
+  kAppSignOut,
+  kAppEndInstance,
+  kAppRevokeDevice,
+  kAppExport,
+  kAppErase,
   kAsset,
   kHealth,
   kReady,
@@ -36,8 +48,9 @@ enum class Endpoint : std::uint8_t {
 /// Who may ask.
 enum class Access : std::uint8_t {
   kAnybody,
-  kSignedIn,    ///< else pages answer 303 to the sign-in form, and JSON 401
-  kCredential,  ///< the body proves who asks; cookies are neither read nor set
+  kSignedIn,     ///< else pages answer 303 to the sign-in form, and JSON 401
+  kCredential,   ///< the body proves who asks; cookies are neither read nor set
+  kApplication,  ///< signed by an application; likewise without cookies
 };
 
 /// Whether the cross-site rule binds the request (web/cross_site.h).
@@ -53,7 +66,7 @@ enum class Cors : std::uint8_t {
 
 struct Route {
   std::string_view method;
-  std::string_view path;  ///< `{name}` stands for one segment
+  std::string_view path;  ///< each `{name}` stands for one segment
   Endpoint endpoint;
   Access access = Access::kAnybody;
   Guard guard = Guard::kNone;
@@ -65,10 +78,13 @@ struct Route {
 /// All routes. HEAD is answered where GET is, OPTIONS everywhere.
 std::span<const Route> routes();
 
+/// What the `{name}`s of a route stand for, in their order; not decoded. Views into the path.
+using PathParameters = std::array<std::string_view, 3>;
+
 struct RouteMatch {
   const Route* route = nullptr;  ///< null: no such method here
   bool path_known = false;
-  std::string_view parameter;  ///< what `{name}` stands for
+  PathParameters parameters;
 };
 
 /// Finds the route. Paths are compared byte by byte, except that of /api/auth: the C# tutorial

@@ -48,19 +48,31 @@ TEST(Routes, ServesApiAuthAsTheTutorialsWriteIt) {
 TEST(Routes, TakesOneSegmentForAParameter) {
   const RouteMatch match = find_route("POST", "/users/sessions/abc_-1/end");
   ASSERT_NE(match.route, nullptr);
-  EXPECT_EQ(match.parameter, "abc_-1");
+  EXPECT_EQ(match.parameters[0], "abc_-1");
   EXPECT_FALSE(find_route("POST", "/users/sessions//end").path_known);
   EXPECT_FALSE(find_route("POST", "/users/sessions/a/b/end").path_known);
+}
+
+TEST(Routes, TakesSeveralParametersEachOneSegmentAndUndecoded) {
+  const RouteMatch match =
+      find_route("GET", "/v1/app/users/username/a%2Fb/conversations/c-1/history");
+  ASSERT_NE(match.route, nullptr);
+  EXPECT_EQ(match.route->endpoint, Endpoint::kAppHistory);
+  EXPECT_EQ(match.parameters, (PathParameters{"username", "a%2Fb", "c-1"}));
+  EXPECT_FALSE(find_route("GET", "/v1/app/users/username/a/b/presence").path_known);
+  EXPECT_FALSE(find_route("GET", "/v1/app/users//a/presence").path_known);
+  EXPECT_FALSE(find_route("GET", "/v1/app/users/username/a/presence/").path_known);
 }
 
 TEST(Routes, GuardsEveryUnsafeMethodThatCookiesAuthenticate) {
   for (const Route& route : routes()) {
     if (route.method == "GET") continue;
-    const bool own_credential = route.access == Access::kCredential;
+    const bool own_credential =
+        route.access == Access::kCredential || route.access == Access::kApplication;
     EXPECT_EQ(route.guard, own_credential ? Guard::kNone : Guard::kCrossSite)
         << route.method << ' ' << route.path;
     EXPECT_GT(route.body_limit, 0U);
-    EXPECT_LE(route.body_limit, 16U * 1024);
+    EXPECT_LE(route.body_limit, (own_credential ? 64U : 16U) * 1024);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "web/cookies.h"
 #include "web/cross_site.h"
 #include "web/refusal.h"
+#include "web/server_api.h"
 
 namespace countersign::web {
 namespace {
@@ -72,7 +73,11 @@ net::Awaitable<net::Response> Site::handle(net::Request& request, net::Shard& sh
 net::Awaitable<net::Response> Site::answer(const net::Request& request, net::Shard& shard,
                                            const RouteMatch& match, base::SteadyTime began) {
   if (match.route == nullptr) co_return unmatched(request, match);
-  Call call{request, shard, *match.route, match.parameter, began, {}, {}, nullptr};
+  Call call{request, shard, *match.route, match.parameters, began, {}, {}, nullptr};
+  if (call.route.access == Access::kApplication) {
+    if (context_.server_api == nullptr) co_return problem(ErrorCode::kNotFound, request.id);
+    co_return co_await context_.server_api->answer(call);
+  }
   // Whose credential is in the body has no cookie, even if the browser sent one.
   if (call.route.access != Access::kCredential) {
     call.session_cookie =
@@ -132,6 +137,18 @@ net::Awaitable<net::Response> Site::dispatch(Call& call) {
     }
     case Endpoint::kAsset:
       co_return asset(call.request);
+    case Endpoint::kAppSend:
+    case Endpoint::kAppConversations:
+    case Endpoint::kAppHistory:
+    case Endpoint::kAppPresence:
+    case Endpoint::kAppInbox:
+    case Endpoint::kAppInstances:
+    case Endpoint::kAppSignOut:
+    case Endpoint::kAppEndInstance:
+    case Endpoint::kAppRevokeDevice:
+    case Endpoint::kAppExport:
+    case Endpoint::kAppErase:
+      break;  // answered before
     case Endpoint::kHealth:
       co_return health(call.request, false);
     case Endpoint::kReady:

@@ -22,6 +22,8 @@
 
 namespace countersign::web {
 
+class ServerApi;
+
 struct SiteOptions {
   /// compat.query_credentials: POST /api/auth also takes user name and password from the query.
   bool query_credentials = false;
@@ -50,6 +52,7 @@ struct SiteContext {
   base::WorkerPool& workers;  ///< for calls that block on the store
   const base::Clock& clock;
   base::Random& random;
+  ServerApi* server_api = nullptr;  ///< null: there is none
 };
 
 }  // namespace countersign::web
