@@ -110,7 +110,7 @@ class FakeChannel final : public Channel {
     if (!closing()) close_code = code;
   }
   void close_normally() override { closed_normally = true; }
-  std::size_t queued_bytes() const override { return 0; }
+  std::size_t queued_bytes() const override { return queued; }
   void set_timer(std::optional<base::SteadyTime> when) override { timer_ = when; }
   base::Executor& shard() override { return shard_; }
 
@@ -121,6 +121,7 @@ class FakeChannel final : public Channel {
   std::optional<base::SteadyTime> timer() const { return timer_; }
 
   std::vector<std::string> frames;
+  std::size_t queued = 0;  // what the client has left unread
   std::optional<CloseCode> close_code;
   bool closed_normally = false;
   bool sent_after_close = false;

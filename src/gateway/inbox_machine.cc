@@ -178,20 +178,23 @@ void InboxMachine::on_page(const Result<storage::InboxPage>& page, std::string_v
     read_failed(now);
   } else if (now.fenced) {
     dirty_ = true;
-  } else if (page->epoch != epoch_ || page->top < last_ || page->floor > last_ ||
-             (page->entries.empty() ? page->top > last_
-                                    : page->entries.front().offset != last_ + 1)) {
-    if (std::exchange(astray_, true)) {
-      read_failed(now);  // the store contradicts itself: not in a busy loop
-    } else {
-      return ask_place(now, out);
-    }
+  } else if (!follows(*page)) {
+    if (!std::exchange(astray_, !astray_)) return ask_place(now, out);
+    read_failed(now);  // it has just told us another place: not in a busy loop
   } else {
     astray_ = false;
     push_entries(*page, device, out);
     top_ = std::max(page->top, heard_);
   }
   pump(now, out);
+}
+
+// The page is of our stream and goes on where we are.
+bool InboxMachine::follows(const storage::InboxPage& page) const {
+  if (page.epoch != epoch_ || page.top < last_) return false;
+  if (config_.trust_pages) return true;
+  if (page.floor > last_) return false;
+  return page.entries.empty() ? page.top <= last_ : page.entries.front().offset == last_ + 1;
 }
 
 void InboxMachine::push_entries(const storage::InboxPage& page, std::string_view device,
@@ -206,7 +209,7 @@ void InboxMachine::push_entries(const storage::InboxPage& page, std::string_view
     bytes = 0;
   };
   for (const storage::Entry& entry : page.entries) {
-    if (entry.offset != last_ + 1) break;
+    if (entry.offset != last_ + 1 && !config_.trust_pages) break;
     std::string text = entry_text(entry, device);
     if (bytes + text.size() > config_.frame_bytes) push();
     note_pushed(entry.offset, entry.chain, text.size());
@@ -238,14 +241,14 @@ void InboxMachine::on_attached(Result<storage::Attached> attached, Moment now, A
   if (reading == Reading::kSync) {
     const std::uint32_t id = std::exchange(sync_id_, 0);
     const bool waits = done_waiting(id);
-    if (!attached || now.fenced) {
+    if (waits && attached && !now.fenced) {
+      stand_at(*attached);
+      out.push_back(SendFrame{protocol::encode_sync_reply(id, inbox_state(*attached))});
+    } else {
+      // The client has been told that nothing came of it: it stands where it stood, and the next
+      // page shows whether that still holds.
       dirty_ = true;
       if (waits) reply_error(id, attached ? ErrorCode::kOverloaded : attached.code(), out);
-    } else {
-      stand_at(*attached);
-      if (waits) {
-        out.push_back(SendFrame{protocol::encode_sync_reply(id, inbox_state(*attached))});
-      }
     }
   } else if (!attached) {
     read_failed(now);
@@ -272,7 +275,7 @@ void InboxMachine::on_entry(const protocol::EntryEvent& entry, std::string_view 
                             Actions& out) {
   heard_ = std::max(heard_, entry.offset);
   top_ = std::max(top_, entry.offset);
-  const bool next = entry.offset == last_ + 1 && !entry.id.empty() &&
+  const bool next = entry.offset == last_ + 1 && !entry.id.empty() && entry.epoch == epoch_ &&
                     storage::next_chain(chain_, entry.id, entry.offset) == entry.chain;
   const bool ready = reading_ == Reading::kNothing && !dirty_ && !sync_ && !now.fenced &&
                      !congested(now) && !window_full();

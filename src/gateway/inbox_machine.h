@@ -1,10 +1,10 @@
 // The inbox machine: what a connection that asked for its inbox decides about it, as a pure state
 // machine. It keeps where the client stands and says what to read, push and store.
 //
-// An entry that the bus brings is pushed only if it is the next one and its chain follows from
-// ours; whatever else is heard, or not heard, ends in reading the store from where the client
-// stands. So a bus that loses, repeats or reorders costs a read, and the client's check is
-// `offset == last + 1`.
+// An entry that the bus brings is pushed only if it is the next one, of the store's present epoch,
+// and its chain follows from ours; whatever else is heard, or not heard, ends in reading the store
+// from where the client stands. So a bus that loses, repeats or reorders costs a read, and the
+// client's check is `offset == last + 1`.
 //
 //     pushed (base, last] = the window: at most 128 entries and 128 KiB; `ack` moves the base
 //     last < top, or news ──▶ ReadInbox ──▶ push ──▶ … until last == top
@@ -53,6 +53,7 @@ struct InboxConfig {
   std::chrono::milliseconds operation_timeout{10'000};
   std::chrono::milliseconds retry_after{1'000};  ///< with temporary refusals
   LooseLimits loose;
+  bool trust_pages = false;  ///< a fault that the simulation must notice; never otherwise
 };
 
 class InboxMachine {
@@ -124,6 +125,7 @@ class InboxMachine {
   void free_window(std::int64_t offset);
   void ask_place(Moment now, Actions& out);
   void read_failed(Moment now);
+  bool follows(const storage::InboxPage& page) const;
   void push_entries(const storage::InboxPage& page, std::string_view device, Actions& out);
   void store_ack(std::int64_t offset, Actions& out);
   void push_loose(Moment now, Actions& out);

@@ -49,6 +49,7 @@ class InboxTest : public testing::Test {
     entry.offset = offset;
     entry.chain = chain(offset);
     entry.id = id(offset);
+    entry.epoch = "e1";
     entry.device = "another";
     entry.entry = "{\"offset\":" + std::to_string(offset) + "}";
     entry.stub = "{\"stub\":" + std::to_string(offset) + "}";
@@ -181,6 +182,14 @@ TEST_F(InboxTest, ReadsInsteadOfPushingAnEntryItCannotCheck) {
   protocol::EntryEvent bare = event(1);
   bare.id.clear();
   entry(bare);
+  expect_read_after(0);
+}
+
+TEST_F(InboxTest, ReadsInsteadOfPushingAnEntryOfAnotherEpoch) {
+  protocol::EntryEvent old = event(1);
+  old.epoch = "e0";
+  entry(old);
+  EXPECT_FALSE(pushed("offset"));
   expect_read_after(0);
 }
 
@@ -425,6 +434,22 @@ TEST_F(InboxTest, BeginsAnewWhereTheClientSays) {
   expect_read_after(2);
   read(page(3, 5, 5));
   EXPECT_EQ(inbox_->last(), 5);
+}
+
+TEST_F(InboxTest, StaysWhereItStoodWhenASyncIsAnsweredTooLate) {
+  for (std::int64_t offset = 1; offset <= 5; ++offset) entry(offset);
+  protocol::Sync sync{{"e1", 2, chain(2)}};
+  inbox_->sync(++command_, sync, now_, out_);
+  pass(config_.operation_timeout);
+  expect_error(command_, ErrorCode::kInternal);
+  storage::Attached place;
+  place.epoch = "e1";
+  place.from = place.floor = 4;
+  place.top = 5;
+  place.reason = storage::Attached::Reason::kFloor;
+  attached(place);
+  EXPECT_TRUE(frames().empty());
+  expect_read_after(5);
 }
 
 TEST_F(InboxTest, LetsASyncOvertakeThePageThatIsBeingRead) {

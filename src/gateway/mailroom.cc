@@ -98,8 +98,8 @@ void Mailroom::on_payload(Mailbox& box, const std::string& payload) {
   // A member may leave, or close, when it hears something.
   const std::vector<MailroomMember*> members = box.members;
   const auto event = protocol::decode_user_event(payload);
-  const bool foreign = event && (event->application != box.user.application ||
-                                 event->user != box.user.identity);
+  const bool foreign =
+      event && (event->application != box.user.application || event->user != box.user.identity);
   if (foreign && !options_.trust_subjects) {
     metrics_.foreign.add();
     return;
@@ -120,36 +120,32 @@ void Mailroom::on_gap() {
   doubtful_ = true;
 }
 
-// A round asks for everybody once: in a hurry after a gap and while the bus is away, else spread
-// over the period, each call for the share that is due.
+// Goes round all users, each time for the share that the time passed makes due, so that everybody's
+// turn comes once in a period, whoever comes and goes meanwhile.
 void Mailroom::sweep(base::SteadyTime now) {
   if (asking_ || boxes_.empty()) return;
-  const bool away = !bus_.connected();
-  const auto period = away ? options_.away_period : options_.sweep_period;
-  if (doubtful_ || !round_began_ || now - *round_began_ >= period) {
-    turn_.clear();
-    for (const auto& [key, box] : boxes_) turn_.push_back(key);
-    round_began_ = now;
-    round_size_ = turn_.size();
-    hurry_ = away || std::exchange(doubtful_, false);
-  }
-  if (turn_.empty()) return;
-  if (hurry_) return ask_tops(options_.users_at_once);
-  const auto passed = std::chrono::duration<double>(now - *round_began_ + period / 20);
-  const double share = std::min(1.0, passed / std::chrono::duration<double>(period));
-  const auto due = static_cast<std::size_t>(static_cast<double>(round_size_) * share) + 1;
-  const std::size_t asked = round_size_ - turn_.size();
-  if (due > asked) ask_tops(due - asked);
+  const auto period = bus_.connected() ? options_.sweep_period : options_.away_period;
+  const double users = static_cast<double>(boxes_.size());
+  const std::chrono::duration<double> passed = now - swept_.value_or(now);
+  swept_ = now;
+  due_ = std::min(users, due_ + users * (passed / period));
+  if (std::exchange(doubtful_, false)) due_ = users;
+  ask_tops();
 }
 
-void Mailroom::ask_tops(std::size_t count) {
-  count = std::min({count, turn_.size(), options_.users_at_once});
-  std::vector<std::string> names(turn_.end() - static_cast<std::ptrdiff_t>(count), turn_.end());
+void Mailroom::ask_tops() {
+  const std::size_t count = std::min(static_cast<std::size_t>(due_), options_.users_at_once);
+  if (count == 0 || boxes_.empty()) return;
+  due_ -= static_cast<double>(count);
+  std::vector<std::string> names;
   std::vector<storage::UserKey> users;
-  turn_.resize(turn_.size() - count);
-  std::erase_if(names, [this](const std::string& name) { return !boxes_.contains(name); });
-  for (const std::string& name : names) users.push_back(boxes_[name]->user);
-  if (users.empty()) return;
+  for (auto box = boxes_.upper_bound(asked_); names.size() < count; ++box) {
+    if (box == boxes_.end()) box = boxes_.begin();
+    names.push_back(box->first);
+    users.push_back(box->second->user);
+    if (names.size() == boxes_.size()) break;
+  }
+  asked_ = names.back();
   asking_ = tasks_.try_submit([&store = store_, shard = shard_, token = token_,
                                names = std::move(names), users = std::move(users)]() mutable {
     auto tops = store.tops(users);
@@ -183,7 +179,7 @@ void Mailroom::on_tops(const std::vector<std::string>& names,
     }
     if (behind) metrics_.behind.add();
   }
-  if (hurry_ && !turn_.empty()) ask_tops(options_.users_at_once);
+  ask_tops();
   if (!renewed) return;
   // Another store than before: nobody's place is certain.
   std::vector<MailroomMember*> everybody;

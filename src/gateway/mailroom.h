@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,7 +89,7 @@ class Mailroom {
   struct Token;
 
   void on_payload(Mailbox& box, const std::string& payload);
-  void ask_tops(std::size_t count);
+  void ask_tops();
   void on_tops(const std::vector<std::string>& names, const Result<std::vector<std::int64_t>>& tops,
                const Result<std::string>& epoch);
 
@@ -99,15 +100,14 @@ class Mailroom {
   MailroomMetrics& metrics_;
   base::Executor* shard_ = nullptr;
   std::shared_ptr<Token> token_;
-  std::unordered_map<std::string, std::unique_ptr<Mailbox>> boxes_;
+  std::map<std::string, std::unique_ptr<Mailbox>> boxes_;
   std::unordered_map<const MailroomMember*, Mailbox*> boxes_of_;
-  std::vector<std::string> turn_;  // whose tops are still to be asked for in this round
-  std::optional<base::SteadyTime> round_began_;
-  std::size_t round_size_ = 0;
+  std::optional<base::SteadyTime> swept_;
+  double due_ = 0;     // users who are to be asked for
+  std::string asked_;  // who came last; the next in order of names is next
   std::string epoch_;
   bool asking_ = false;
-  bool doubtful_ = false;  // the bus may have lost something: a round is due
-  bool hurry_ = false;     // this round is not spread
+  bool doubtful_ = false;  // the bus may have lost something
 };
 
 }  // namespace countersign::gateway

@@ -68,6 +68,7 @@ bool holds(std::span<const Identity> users, const Identity& user) {
 struct MessageDesk::Job {
   std::uint32_t id = 0;
   storage::Send send;
+  std::string epoch;  // of the store, known before
   bool group_command = false;
   bool asked_directory = false;
   Reply reply;
@@ -205,7 +206,16 @@ void MessageDesk::change_group(const Client& client, std::uint32_t id,
   accept(std::move(job));
 }
 
+void MessageDesk::note_epoch(const std::string& epoch) {
+  const std::lock_guard lock(epoch_mutex_);
+  epoch_ = epoch;
+}
+
 void MessageDesk::accept(std::shared_ptr<Job> job) {
+  {
+    const std::lock_guard lock(epoch_mutex_);
+    job->epoch = epoch_;
+  }
   storage::Send send = job->send;  // once more, should a recipient have to be looked for
   store_.accept(std::move(send), [this, job = std::move(job)](Result<storage::Sent> sent) {
     on_accepted(job, std::move(sent));
@@ -293,7 +303,7 @@ void MessageDesk::publish(const Job& job, const storage::Sent& sent) {
   message.time = sent.time;
   message.expires = send.expires;
   message.body = send.body;
-  publisher_.entries(application, message, send.message_id, sent.deliveries);
+  publisher_.entries(application, message, send.message_id, job.epoch, sent.deliveries);
   if (sent.fan_out_pending && wake_fan_out_) wake_fan_out_();
   if (!send.instance.empty() && !send.group.empty() && sent.deliveries.size() > 2) {
     budget_.charge(application + '\0' + send.sender.identity.endpoint,

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,6 +64,9 @@ class MessageDesk {
   void send(const Client& client, std::uint32_t id, protocol::Send command, Reply reply);
   void change_group(const Client& client, std::uint32_t id, protocol::ChangeGroup command,
                     Reply reply);
+  /// The store's epoch, as somebody has just read it. What is sent from now on is published with
+  /// it: receivers push only what was committed under their own.
+  void note_epoch(const std::string& epoch);
   /// Called when a message is committed whose fan-out is left to a job. Set before the first send.
   void on_fan_out(std::function<void()> wake) { wake_fan_out_ = std::move(wake); }
 
@@ -96,6 +100,8 @@ class MessageDesk {
   base::Counter& accepted_;
   base::Counter& repeated_;
   std::function<void()> wake_fan_out_;
+  std::mutex epoch_mutex_;
+  std::string epoch_;
 };
 
 /// Larger groups have no audience.

@@ -22,7 +22,7 @@ void MessagePublisher::publish(const protocol::UserEvent& event) {
 }
 
 void MessagePublisher::entries(std::string_view application, const storage::Message& message,
-                               std::string_view message_id,
+                               std::string_view message_id, std::string_view epoch,
                                std::span<const storage::Delivery> deliveries) {
   using storage::EntryKind;
   std::map<EntryKind, std::string> tails;  // written once for all
@@ -39,6 +39,7 @@ void MessagePublisher::entries(std::string_view application, const storage::Mess
     entry.offset = delivery.offset;
     entry.chain = delivery.chain;
     entry.id = message_id;
+    entry.epoch = epoch;
     entry.entry = protocol::join_entry(delivery.offset, delivery.chain, tail);
     if (own_text && delivery.kind == EntryKind::kSent) {
       entry.device = message.device;
@@ -50,14 +51,12 @@ void MessagePublisher::entries(std::string_view application, const storage::Mess
   }
 }
 
-void MessagePublisher::entry(const storage::UserKey& user, std::int64_t offset) {
-  protocol::EntryEvent entry;
-  entry.offset = offset;
-  publish({user.application, user.identity, std::move(entry)});
-}
-
+// What cannot be read is a sign that something happened (protocol/user_event.h).
 void MessagePublisher::hint(std::string_view application, std::span<const Identity> users) {
-  for (const Identity& user : users) entry({std::string(application), user}, 0);
+  for (const Identity& user : users) {
+    const auto done = bus_.publish(user_subject(application, user), std::string());
+    (done ? published_ : failed_).add();
+  }
 }
 
 void MessagePublisher::loose(std::string_view application, std::span<const Identity> users,

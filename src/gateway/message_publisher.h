@@ -25,11 +25,11 @@ class MessagePublisher {
   /// Every inbox of `deliveries` has got its entry of this message.
   /// @param message_id  the message's own id, 16 raw bytes; empty if it is not at hand: receivers
   ///                    then read the store.
+  /// @param epoch       the store's, known before the message was committed.
   void entries(std::string_view application, const storage::Message& message,
-               std::string_view message_id, std::span<const storage::Delivery> deliveries);
-  /// One entry, of any kind. Receivers read the store.
-  void entry(const storage::UserKey& user, std::int64_t offset);
-  /// Something may have happened to these inboxes.
+               std::string_view message_id, std::string_view epoch,
+               std::span<const storage::Delivery> deliveries);
+  /// Something may have happened to these inboxes: receivers read the store.
   void hint(std::string_view application, std::span<const Identity> users);
   /// Says the same to each of them.
   void loose(std::string_view application, std::span<const Identity> users,

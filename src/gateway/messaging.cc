@@ -86,7 +86,9 @@ void Messaging::attach_now(const Client& client,
   attach.now = clock_.now();
   attach.max_devices = options_.max_devices_per_user;
   attached_.add();
-  done(store_.attach(attach));
+  auto attached = store_.attach(attach);
+  if (attached) desk_.note_epoch(attached->epoch);
+  done(std::move(attached));
 }
 
 void Messaging::read(storage::UserKey user, std::int64_t after, std::size_t max_entries,
@@ -94,7 +96,9 @@ void Messaging::read(storage::UserKey user, std::int64_t after, std::size_t max_
   const bool submitted = tasks_.try_submit(
       [this, call = calls_.begin(), user = std::move(user), after, max_entries, max_bytes, done] {
         pages_.add();
-        done(store_.read_inbox(user, after, max_entries, max_bytes));
+        auto page = store_.read_inbox(user, after, max_entries, max_bytes);
+        if (page) desk_.note_epoch(page->epoch);
+        done(std::move(page));
       });
   if (!submitted) done(fail(ErrorCode::kOverloaded, "workers are busy"));
 }
@@ -139,11 +143,11 @@ void Messaging::ask(Client client, ConnectionId connection, std::uint32_t id,
 }
 
 void Messaging::on_fan_out(const storage::FanOut& entries) {
-  publisher_.entries(entries.application, entries.message, {}, entries.deliveries);
+  publisher_.entries(entries.application, entries.message, {}, {}, entries.deliveries);
 }
 
 void Messaging::on_expired(const storage::Expired& expired) {
-  publisher_.entry(expired.sender, expired.entry.offset);
+  publisher_.hint(expired.sender.application, {&expired.sender.identity, 1});
 }
 
 }  // namespace countersign::gateway

@@ -37,7 +37,8 @@ class Writer {
 
   void operator()(const EntryEvent& entry) {
     byte(static_cast<std::uint8_t>(Kind::kEntry)).number(static_cast<std::uint64_t>(entry.offset));
-    text(entry.chain).text(entry.id).text(entry.device).text(entry.entry).text(entry.stub);
+    text(entry.chain).text(entry.id).text(entry.epoch).text(entry.device);
+    text(entry.entry).text(entry.stub);
   }
   void operator()(const LooseEvent& loose) {
     byte(static_cast<std::uint8_t>(Kind::kLoose)).byte(static_cast<std::uint8_t>(loose.kind));
@@ -136,6 +137,7 @@ EntryEvent read_entry(Reader& reader) {
   entry.offset = static_cast<std::int64_t>(reader.number(kMaxInteger));
   entry.chain = reader.text();
   entry.id = reader.text();
+  entry.epoch = reader.text();
   entry.device = reader.text();
   entry.entry = reader.text();
   entry.stub = reader.text();

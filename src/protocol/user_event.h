@@ -34,6 +34,9 @@ struct EntryEvent {
   /// The message's own id, 16 raw bytes (see storage::Position): with it the receiver proves that
   /// the entry follows from what it has. Empty: not known; the receiver reads the store instead.
   std::string id;
+  /// The store's, known before the entry was committed: a restore may have taken the entry away.
+  /// Another than the receiver's: it reads the store.
+  std::string epoch;
   std::string device;  ///< that sent it, if the user did; it gets the stub
   std::string entry;   ///< the entry as it goes on the wire: a JSON object
   std::string stub;    ///< what `device` gets instead; empty: the same

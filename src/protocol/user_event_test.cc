@@ -14,6 +14,7 @@ EntryEvent an_entry() {
   return {42,
           std::string("\x00\x01\x02\x03\x04\x05\x06\x07", 8),
           std::string(16, 'i'),
+          "epoch",
           "tab",
           R"({"offset":42})",
           R"({"stub":true})"};
@@ -43,6 +44,7 @@ decltype(UserEvent::what) anything() {
       entry.chain = *rc::gen::container<std::string>(8, rc::gen::arbitrary<char>());
       if (*rc::gen::arbitrary<bool>()) {
         entry.id = *rc::gen::container<std::string>(16, rc::gen::arbitrary<char>());
+        entry.epoch = *rc::gen::arbitrary<std::string>();
       }
       entry.device = *rc::gen::arbitrary<std::string>();
       entry.entry = *object_text();

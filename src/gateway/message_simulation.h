@@ -1,0 +1,44 @@
+// The simulation of messages: two nodes of the gateway, real but for their sockets, threads, store,
+// bus and clock, with clients that send, listen, acknowledge, die and come back, driven through a
+// random schedule of everything that can happen. A run is decided by its seed alone.
+//
+// It checks what docs/reference/messages.md promises:
+//   - what was acknowledged to its sender stands in the inbox of every recipient, unless the store
+//     was restored since;
+//   - every device that is connected in the end has been given exactly the entries that stand in
+//     its user's inbox, offset by offset, from the last place that it was told of on: so
+//     `recovered:true` hides no hole, and nothing is lost, replaced or shown to somebody else;
+//   - what a device has handled, and noted, does not come again unless it was told so;
+//   - within one push and from push to push, offsets follow each other without a hole;
+//   - the cursor never passes what was pushed to the device;
+//   - every command gets exactly one reply, and nothing is sent after a close.
+// A mutant is a way of being wrong that somebody could write; the checks must notice each.
+#ifndef COUNTERSIGN_GATEWAY_MESSAGE_SIMULATION_H_
+#define COUNTERSIGN_GATEWAY_MESSAGE_SIMULATION_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace countersign::gateway {
+
+enum class MessageMutant {
+  kNone,
+  kAcknowledgeBeforeCommit,  ///< the reply to `send` does not wait for the commit
+  kSequenceOffsets,          ///< offsets from a sequence: a failed commit leaves a hole
+  kTwoStatementResume,       ///< floor and entries are read apart, and nobody looks again
+  kRestoreUnnoticed,         ///< a restored store keeps its epoch, and no chain is compared
+  kDedupeByIdAlone,          ///< two senders may not use the same msg_id
+  kNeverReadAgain,           ///< what the bus loses, nobody looks for
+  kOffsetReused,             ///< an inbox that was emptied begins anew
+  kSubjectTrusted,           ///< whatever comes under a user's subject is the user's
+};
+
+/// Runs one schedule.
+/// @return what went wrong, in a sentence; nullopt if nothing did.
+std::optional<std::string> run_message_schedule(std::uint64_t seed,
+                                                MessageMutant mutant = MessageMutant::kNone);
+
+}  // namespace countersign::gateway
+
+#endif  // COUNTERSIGN_GATEWAY_MESSAGE_SIMULATION_H_
