@@ -38,7 +38,7 @@ inline constexpr std::size_t kChainBytes = 8;
 /// the entry's message (16 bytes) ‖ offset (8 bytes, big-endian)): two streams that differ anywhere
 /// before a place differ in its chain.
 struct Position {
-  std::string epoch;        ///< of the store: another one after a restore
+  std::string epoch;        ///< of the store: another one after a restore or a failover
   std::int64_t offset = 0;  ///< 0: before the first entry
   std::string chain;        ///< kChainBytes raw bytes
   friend bool operator==(const Position&, const Position&) = default;
@@ -96,8 +96,8 @@ struct InboxPage {
 /// How much an inbox takes. Retention is by time alone: quotas refuse the sender.
 struct MessageLimits {
   std::size_t inbox_entries = 100'000;
-  std::size_t inbox_bytes = std::size_t{256} << 20;
-  std::size_t sender_entries = 20'000;  ///< from one sender into one inbox
+  std::size_t inbox_bytes = std::size_t{256} << 20;  ///< of bodies
+  std::size_t sender_entries = 20'000;               ///< from one sender into one inbox
   /// The same for a user who never signed in.
   std::size_t new_inbox_entries = 200;
   std::size_t new_sender_entries = 20;
@@ -121,9 +121,11 @@ struct Send {
   InstanceId instance;  ///< must be live; empty: the server API
   std::string msg_id;   ///< unique for the sender as long as it is remembered
   std::string digest;   ///< HMAC-SHA256 of the request, 32 raw bytes: tells a repeat from misuse
-  /// The other members, sorted and unique; or `group`. To oneself alone: the sender.
+  /// The other members; or `group`. To oneself alone: the sender.
   std::vector<Identity> to;
-  std::string group;  ///< conversation id; at GroupChange::kCreate the new id
+  /// The id of a group, or of a direct conversation that exists; at GroupChange::kCreate the new
+  /// id, which is kBadState if it is in use.
+  std::string group;
   std::optional<GroupChange> change;
   std::string message_id;  ///< 16 random bytes: this message's own id, for the chain
   std::string body;        ///< see Message::body
@@ -244,7 +246,7 @@ struct Conversation {
   std::vector<Horizon> members;  ///< with their horizons; of a group the first 11 by identity
   std::int64_t top = 0;          ///< highest seq this user may read
   std::int64_t read = 0;         ///< this user's own horizon
-  std::size_t unread = 0;        ///< messages of others after it, at most 100
+  std::size_t unread = 0;        ///< texts of others after it, at most 100
   std::optional<Message> last;   ///< the message at `top`
   SystemTime last_time;          ///< of the last message; lists are ordered by it, newest first
 };

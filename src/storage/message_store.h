@@ -37,9 +37,17 @@ class MessageStore {
 
   /// Accepts a message in one transaction: dedupe row, conversation (made at its first message),
   /// message, and an entry in every member's inbox (or a job, beyond `limits.direct_fan_out`, or
-  /// while the conversation has a job). A repeat (same sender, msg_id, digest) is answered as the
-  /// first time. In a group, members whose inboxes are full are left out and named; members who
-  /// block the sender get a tombstone. The sender's read horizon moves to the new seq.
+  /// while the conversation has a job). The instance is checked first; then a repeat (same sender,
+  /// msg_id, digest) is answered as the first time. In a group, members whose inboxes are full are
+  /// left out and named; members who block the sender get a tombstone, in a group and among more
+  /// than two people.
+  ///
+  /// The sender's inbox is made if there is none; of the limits only `inbox_entries` and
+  /// `inbox_bytes` hold for it. Their own entry is kSent, or kGroup for a change, and stands behind
+  /// what jobs still owed them of the conversation. Their horizons move to the new seq if they
+  /// stood at the one before; else something is there that they may not have seen.
+  ///
+  /// kOverloaded also if too many jobs of the conversation wait.
   virtual void accept(Send send, std::function<void(Result<Sent>)> done) = 0;
   /// Moves the device's cursor to max(cursor, offset), and the user's delivered horizons to the
   /// highest seqs among the entries passed. kUnrecoverablePosition if the epoch is another one or
@@ -49,6 +57,7 @@ class MessageStore {
   // Devices and reading.
 
   /// Makes the inbox (marking its user as signed in) and the device if they are not there.
+  /// A device of which nothing has to be written is answered by reading alone.
   /// `resume` is good if its epoch is the store's and the chain stored at its offset is its chain:
   /// then `from` is its offset. Otherwise, and without one, `from` is the device's cursor, raised
   /// to the floor if it lies below; with another epoch in `resume` or in the device's row, or a
@@ -64,7 +73,7 @@ class MessageStore {
   virtual Result<std::vector<std::int64_t>> tops(std::span<const UserKey> users) = 0;
   /// Of the store, for the whole of it; `Position::epoch`.
   virtual Result<std::string> epoch() = 0;
-  /// Makes it another one: after a restore. Cursors stay.
+  /// Makes it another one, which begins with `epoch`: after a restore. Cursors stay.
   virtual Result<void> renew_epoch(std::string_view epoch) = 0;
 
   // Conversations.
@@ -74,7 +83,8 @@ class MessageStore {
   /// kPermissionDenied if the user is no member and never was; kAbsent.
   virtual Result<std::vector<Message>> history(const UserKey& user, std::string_view conversation,
                                                std::int64_t before, std::size_t limit) = 0;
-  /// The user's conversations, last message first, strictly before (`before_time`, `before_id`).
+  /// The user's conversations in descending order of (last_time, id), strictly before
+  /// (`before_time`, `before_id`). For somebody who has left, last_time is when they did.
   virtual Result<std::vector<Conversation>> list_conversations(const UserKey& user,
                                                                SystemTime before_time,
                                                                std::string_view before_id,
@@ -82,7 +92,8 @@ class MessageStore {
   /// kPermissionDenied, kAbsent as above.
   virtual Result<Conversation> find_conversation(const UserKey& user,
                                                  std::string_view conversation) = 0;
-  /// All members with their horizons, ordered by identity, after `after`, at most `limit`.
+  /// All members with their horizons, ordered by identity (identity_before()), after `after`, at
+  /// most `limit`. Somebody who has left sees those of then.
   /// kPermissionDenied, kAbsent.
   virtual Result<std::vector<Horizon>> members(const UserKey& user, std::string_view conversation,
                                                const std::optional<Identity>& after,
@@ -115,8 +126,9 @@ class MessageStore {
   /// Works off at most `limit` entries of the oldest job whose conversation nobody else works on.
   /// Nothing if there is no job.
   virtual Result<std::optional<FanOut>> fan_out(std::size_t limit) = 0;
-  /// Takes the bodies of at most `limit` messages that expired before `now`, leaving tombstones;
-  /// for every recipient (of a direct conversation) who had not got one, its sender gets an entry.
+  /// Takes the bodies of at most `limit` messages that expire at or before `now`, leaving
+  /// tombstones; for every recipient (of a direct conversation) who had not got one, its sender
+  /// gets an entry.
   virtual Result<std::vector<Expired>> expire(SystemTime now, std::size_t limit) = 0;
   /// Removes at most `limit` of what was kept long enough: entries (from the front of their inbox,
   /// whose floor moves), messages nobody has an entry of any more, devices not seen, and, 30 days
@@ -132,7 +144,8 @@ class MessageStore {
   /// Takes the bodies of at most `limit` messages the user sent, leaving tombstones everywhere,
   /// and, when none is left, their inbox entries (whose offsets stay used), devices, blocks and
   /// memberships. Call until it returns 0. Dedupe rows stay, so that no queued repeat brings a
-  /// message back.
+  /// message back. From the first call on nobody can write to the user (kUnknownTarget) until they
+  /// attach, send, or their inbox is opened.
   virtual Result<std::size_t> erase(const UserKey& user, SystemTime now, std::size_t limit) = 0;
 };
 

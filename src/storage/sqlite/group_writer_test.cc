@@ -99,6 +99,27 @@ TEST_F(GroupWriterTest, EverythingThatWaitsSharesOneCommitAndOneSync) {
   EXPECT_EQ(count_rows(), 50);
 }
 
+TEST_F(GroupWriterTest, WhatWaitsIsBoundedInBytes) {
+  GroupWriter::Settings settings;
+  settings.max_queue_bytes = 1000;
+  start(std::move(settings));
+  hold();
+  std::promise<Result<void>> first;
+  std::promise<Result<void>> second;
+  writer_->submit(
+      WriteKind::kGrow, insert(1), [&](Result<void> result) { first.set_value(result); }, 600);
+  writer_->submit(
+      WriteKind::kGrow, insert(2), [&](Result<void> result) { second.set_value(result); }, 600);
+  EXPECT_TRUE(failed_with(second.get_future().get(), ErrorCode::kOverloaded));
+  release();
+  EXPECT_TRUE(succeeded(first.get_future().get()));
+  std::promise<Result<void>> third;
+  writer_->submit(
+      WriteKind::kGrow, insert(3), [&](Result<void> result) { third.set_value(result); }, 600);
+  EXPECT_TRUE(succeeded(third.get_future().get()));
+  EXPECT_EQ(count_rows(), 2);
+}
+
 TEST_F(GroupWriterTest, NobodyIsAnsweredBeforeTheCommit) {
   std::atomic<std::uint64_t> syncs_when_answered = 0;
   std::promise<void> answered;

@@ -5,6 +5,7 @@
 
 #include "storage/sqlite/inboxes.h"
 #include "storage/sqlite/rows.h"
+#include "storage/sqlite/stored_messages.h"
 
 namespace countersign::storage {
 namespace {
@@ -36,10 +37,12 @@ Result<Receipt> make_receipt(Connection& connection, std::int64_t conversation, 
   Result<std::vector<Identity>> audience =
       receipt.group
           ? list_rows(connection,
-                      "SELECT DISTINCT i.type, i.endpoint FROM messages m "
-                      "JOIN inboxes i ON i.id = m.sender WHERE m.conversation = ? AND m.seq > ? "
-                      "AND m.seq <= ? AND m.sender <> ? ORDER BY i.type, i.endpoint",
-                      identity, conversation, before, seq, inbox)
+                      "SELECT DISTINCT i.type, i.endpoint FROM conversation_members p "
+                      "JOIN messages m ON m.conversation = p.conversation "
+                      "JOIN inboxes i ON i.id = m.sender WHERE p.conversation = ? AND p.inbox = ? "
+                      "AND m.seq > ? AND m.seq <= ? AND m.sender <> p.inbox "
+                      "AND " COUNTERSIGN_READABLE "ORDER BY i.type, i.endpoint",
+                      identity, conversation, inbox, before, seq)
           : list_rows(connection,
                       "SELECT i.type, i.endpoint FROM conversation_members p "
                       "JOIN inboxes i ON i.id = p.inbox WHERE p.conversation = ? "

@@ -246,9 +246,9 @@ Result<void> SqliteMessages::export_messages(const UserKey& user,
   return {};
 }
 
-Result<std::size_t> SqliteMessages::erase(const UserKey& user, SystemTime now, std::size_t limit) {
+Result<std::size_t> SqliteMessages::erase(const UserKey& user, SystemTime, std::size_t limit) {
   Result<std::size_t> erased = database_.write(WriteKind::kRelief, [&](Connection& connection) {
-    return erase_user(connection, user, now, limit);
+    return erase_user(connection, user, limit);
   });
   if (!erased || *erased > 0) return erased;
   // What was overwritten in the database may still stand in the log.

@@ -139,9 +139,7 @@ Result<std::vector<Message>> read_for_export(Connection& connection, const UserK
   return page;
 }
 
-Result<std::size_t> erase_user(Connection& connection, const UserKey& user, SystemTime now,
-                               std::size_t limit) {
-  static_cast<void>(now);
+Result<std::size_t> erase_user(Connection& connection, const UserKey& user, std::size_t limit) {
   Result<std::optional<Inbox>> inbox = find_inbox(connection, user);
   if (!inbox) return inbox.failure();
   if (!*inbox) return std::size_t{0};

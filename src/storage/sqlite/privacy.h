@@ -32,8 +32,7 @@ Result<std::vector<Message>> read_for_export(Connection& connection, const UserK
                                              ExportPlace& place);
 
 /// MessageStore::erase() inside the caller's transaction.
-Result<std::size_t> erase_user(Connection& connection, const UserKey& user, SystemTime now,
-                               std::size_t limit);
+Result<std::size_t> erase_user(Connection& connection, const UserKey& user, std::size_t limit);
 
 }  // namespace countersign::storage
 
