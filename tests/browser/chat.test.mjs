@@ -154,12 +154,19 @@ test("a long conversation is loaded as one scrolls up, and the place of reading 
   await tab.row(writer.name).getByText("99+").waitFor();
   await tab.open(writer.name);
   await tab.see("line 420");
-  for (const wanted of [371, 321, 271, 221, 171, 121, 71, 21, 1]) {
-    const box = page.locator("#timeline");
-    const at = () => page.evaluate(() => document.querySelector(".line.message").getBoundingClientRect().top);
-    await box.evaluate((element) => element.scrollTo(0, 60));
-    await tab.see(`line ${wanted}`);
-    if (wanted > 1) assert.ok((await at()) < 0, "what was read before is still there");
+  const oldest = () => page.evaluate(() => document.querySelector(".line.message .text").textContent);
+  const topOf = (text) => page.evaluate((wanted) => {
+    const found = [...document.querySelectorAll(".line.message")].find((line) => line.querySelector(".text").textContent === wanted);
+    return found.getBoundingClientRect().top;
+  }, text);
+  for (let text = await oldest(); text !== "line 1"; text = await oldest()) {
+    // Where the message stands when the older ones are asked for, and where it stands when they have come.
+    await page.locator("#timeline").evaluate((box) => box.scrollTo(0, 200));
+    const before = await topOf(text);
+    await page.locator("#older").evaluate((button) => button.click());
+    await page.waitForFunction((known) => document.querySelector(".line.message .text").textContent !== known, text);
+    const after = await topOf(text);
+    assert.ok(Math.abs(after - before) < 3, `${text} moved from ${before} to ${after}`);
   }
   await page.getByText("The conversation begins here.").waitFor();
   assert.equal(await page.locator(".line.message").count(), 300, "what is shown is bounded");

@@ -32,7 +32,10 @@ export class TimelineView {
   constructor(calls: TimelineCalls) {
     this.#calls = calls;
     this.#box.addEventListener("scroll", () => this.#onScroll(), { passive: true });
-    element("older").addEventListener("click", () => this.#calls.loadOlder());
+    element("older").addEventListener("click", () => {
+      this.#follows = false; // who asks for older ones wants to see them, not the end
+      this.#calls.loadOlder();
+    });
     this.#jump.addEventListener("click", () => this.#toEnd());
     new ResizeObserver(() => this.#follow()).observe(this.#box);
   }
