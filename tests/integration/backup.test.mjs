@@ -412,13 +412,13 @@ test("somebody else who has the store open is noticed", async () => {
   await done(restore(server, file));
 });
 
-/** Starts the command and kills it at the n-th change in `folder`. True: it was killed. */
-async function killAtChange(folder, count, args) {
+/** Starts the command and kills it when `wanted(n, name)` says so of the n-th change in `folder`. True: it was killed. */
+async function killWhen(folder, wanted, args) {
   const child = spawn(program, args, { env: cleanEnvironment(), stdio: "ignore" });
   const exit = new Promise((resolve) => child.once("close", (code, signal) => resolve(signal)));
   let changes = 0;
-  const watcher = fs.watch(folder, () => {
-    if (++changes === count) child.kill("SIGKILL");
+  const watcher = fs.watch(folder, (event, name) => {
+    if (wanted(++changes, name)) child.kill("SIGKILL");
   });
   const signal = await within(exit, "the end of a command that was killed");
   watcher.close();
@@ -434,7 +434,7 @@ test("kill -9 of a backup leaves the file of before or the new one, and the next
   let killed = 0;
   for (let count = 1; count < 60; count += 4) {
     const args = ["backup", file, "--force", "--data-dir", server.dataDir];
-    if (await killAtChange(path.dirname(file), count, args)) ++killed;
+    if (await killWhen(path.dirname(file), (changes) => changes === count, args)) ++killed;
     assert.equal(await sql(file, "PRAGMA integrity_check"), "ok", `killed at change ${count}`);
     const now = fs.readFileSync(file);
     assert.ok(now.equals(old) || now.length > old.length, "the old one or a new one");
@@ -454,21 +454,25 @@ test("kill -9 of a restore leaves the old store or the new one, whole", async ()
   const log = fs.existsSync(`${storeOf(server)}-wal`) ? fs.readFileSync(`${storeOf(server)}-wal`) : undefined;
   const count = () => sql(storeOf(server), "PRAGMA integrity_check; SELECT count(*) FROM messages");
   const outcomes = { 5: 0, 6: 0 };
-  let killed = 0;
-  for (let at = 1; at < 80; at += 3) {
+  const attempt = async (wanted, what) => {
     // The store of before, as the killed server left it.
     for (const name of beside(server)) fs.rmSync(path.join(server.dataDir, name));
     for (const suffix of ["-wal", "-shm", "-journal"]) fs.rmSync(storeOf(server) + suffix, { force: true });
     fs.rmSync(storeOf(server));
     fs.writeFileSync(storeOf(server), whole, { mode: 0o600 });
     if (log) fs.writeFileSync(`${storeOf(server)}-wal`, log, { mode: 0o600 });
-    if (await killAtChange(server.dataDir, at, ["restore", file, "--data-dir", server.dataDir])) ++killed;
+    const killed = await killWhen(server.dataDir, wanted, ["restore", file, "--data-dir", server.dataDir]);
     const [verdict, messages] = (await count()).split("\n");
-    assert.equal(verdict, "ok", `killed at change ${at}`);
+    assert.equal(verdict, "ok", what);
     ++outcomes[messages];
-    assert.deepEqual(Object.keys(outcomes), ["5", "6"]);
-  }
-  assert.ok(killed > 0 && outcomes[6] > 0, JSON.stringify({ killed, outcomes }));
+    assert.deepEqual(Object.keys(outcomes), ["5", "6"], what);
+    return killed;
+  };
+  // At ever later moments, until one is late enough to be done.
+  for (let at = 1; await attempt((changes) => changes === at, `killed at change ${at}`); at = Math.ceil(at * 1.3));
+  // About the last step, where the store of before has its second name and the new one takes its place.
+  for (let round = 0; round < 8; ++round) await attempt((_, name) => name.includes(".before-restore-"), "killed at the last step");
+  assert.ok(outcomes[5] > 0 && outcomes[6] > 0, JSON.stringify(outcomes));
   const told = JSON.parse((await done(restore(server, file))).stdout);
   assert.equal(fs.statSync(told.keptAs).nlink, 1, "no other name of the new store");
   assert.equal(fs.statSync(storeOf(server)).nlink, 1);
