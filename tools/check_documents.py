@@ -54,6 +54,10 @@ RUN_ELSEWHERE = {
         "bench/run.py http memory",
         "bench/run.py --quick",
     ],
+    "half an hour each; tests/integration/ledger.test.mjs runs both for seconds": [
+        "tests/ledger/run.mjs single --seconds 1800 --messages 1000000 --rate 600",
+        "tests/ledger/run.mjs cluster --seconds 1800 --messages 1000000 --rate 600",
+    ],
 }
 LISTED = {command for commands in RUN_ELSEWHERE.values() for command in commands}
 SHELLS = ("console", "sh", "bash", "shell")
