@@ -76,6 +76,8 @@ net::Awaitable<net::Response> Site::answer(const net::Request& request, net::Sha
   Call call{request, shard, *match.route, match.parameters, began, {}, {}, nullptr};
   if (call.route.access == Access::kApplication) {
     if (context_.server_api == nullptr) co_return problem(ErrorCode::kNotFound, request.id);
+    // A node that is cut off from the store, or about to end, accepts nothing.
+    if (!context_.options.ready()) co_return api_problem(ErrorCode::kNotReady, request.id);
     co_return co_await context_.server_api->answer(call);
   }
   // Whose credential is in the body has no cookie, even if the browser sent one.

@@ -84,6 +84,24 @@ TEST_P(CallbackConformance, InstancesAreToldWhenTheyStartAndHoweverTheyEnd) {
   EXPECT_EQ(ended, (std::multiset<std::string>(names.begin(), names.end())));
 }
 
+TEST_P(CallbackConformance, AnInstanceIsToldToEndWithItsSession) {
+  keep();
+  const AccountId cid("account-cid");
+  Account account = sample_account("cid");
+  account.id = cid;
+  ASSERT_TRUE(succeeded(store().accounts().create_account(account, "hash")));
+  const SignInSession session = sample_session("one", cid);
+  ASSERT_TRUE(succeeded(store().sessions().create_session(session, 10)));
+  const Instance instance = sample_instance("one", session.handle);
+  ASSERT_TRUE(succeeded(store().instances().create_instance(instance, 10)));
+  ASSERT_TRUE(store().sessions().end_session(session.handle, "sign_out", at(50)).value());
+  const std::vector<Callback> told = take_all();
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0].kind, CallbackKind::kInstanceStarted);
+  EXPECT_EQ(told[1].kind, CallbackKind::kInstanceEnded);
+  EXPECT_EQ(told[1].instance, instance.id.text());
+}
+
 TEST_P(CallbackConformance, RowsOfOneUserComeOneByOneInOrder) {
   keep();
   for (int i = 0; i < 5; ++i) send(text("ann", {"bob"}, "m" + std::to_string(i)));
