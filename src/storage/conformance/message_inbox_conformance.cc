@@ -59,16 +59,18 @@ TEST_P(MessageConformance, ANewEpochIsToldToEveryDeviceOnce) {
   ASSERT_TRUE(succeeded(ack("bob", 1)));
   const Position before = position("bob", 1);
   ASSERT_TRUE(succeeded(messages().renew_epoch("after the restore")));
-  EXPECT_EQ(epoch(), "after the restore");
+  // A store may add what tells one server from another.
+  const std::string renewed = epoch();
+  EXPECT_EQ(renewed.rfind("after the restore", 0), 0u) << renewed;
   EXPECT_EQ(attach("bob", "phone", before).reason, Reason::kEpoch);
   const Attached without_note = attach("ann", "phone");
   EXPECT_EQ(without_note.reason, Reason::kEpoch);
-  EXPECT_EQ(without_note.epoch, "after the restore");
+  EXPECT_EQ(without_note.epoch, renewed);
   const Attached again = attach("bob", "phone");
   EXPECT_EQ(again.reason, Reason::kNone);
   EXPECT_EQ(again.cursor, 1);
   reopen();
-  EXPECT_EQ(epoch(), "after the restore");
+  EXPECT_EQ(epoch(), renewed);
   EXPECT_TRUE(failed_with(acknowledge(store(), Ack{user("bob"), "phone", before.epoch, 1, at(1)}),
                           ErrorCode::kUnrecoverablePosition));
 }

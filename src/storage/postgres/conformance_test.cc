@@ -1,6 +1,8 @@
-// PostgreSQL passes the contract of Store.
+// PostgreSQL passes the contracts of Store and MessageStore.
 #include "storage/conformance/conformance.h"
 
+#include "storage/conformance/callbacks_conformance.h"
+#include "storage/conformance/message_conformance.h"
 #include "storage/postgres/testing/postgres_server.h"
 
 namespace countersign::storage {
@@ -34,6 +36,8 @@ std::unique_ptr<StoreHarness> make_postgres_harness() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreConformance, testing::Values(&make_postgres_harness));
+INSTANTIATE_TEST_SUITE_P(Postgres, MessageConformance, testing::Values(&make_postgres_harness));
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CallbackConformance);  // it keeps none
 
 }  // namespace
 }  // namespace countersign::storage

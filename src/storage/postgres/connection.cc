@@ -15,6 +15,7 @@ using Steady = std::chrono::steady_clock;
 constexpr int kOldestServer = 140000;
 
 constexpr const char* kBegin = "BEGIN";
+constexpr const char* kBeginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr const char* kCommit = "COMMIT";
 
 /// One line, without the line end that libpq puts behind its texts.
@@ -33,12 +34,13 @@ std::string_view field(const PGresult* result, int code) {
 }
 
 ErrorCode code_of(std::string_view state) {
-  if (state == "23505") return ErrorCode::kAlreadyExists;                   // unique_violation
-  if (state == "23503") return ErrorCode::kAbsent;                          // foreign_key_violation
-  if (state == "53100") return ErrorCode::kStoreFull;                       // disk_full
-  if (state == "55P03") return ErrorCode::kOverloaded;                      // lock_not_available
-  if (state == "54000") return ErrorCode::kLimitExceeded;                   // key too long to index
-  if (state == "22021" || state == "22P05") return ErrorCode::kBadRequest;  // text that is no text
+  if (state == "23505") return ErrorCode::kAlreadyExists;         // unique_violation
+  if (state == "23503") return ErrorCode::kAbsent;                // foreign_key_violation
+  if (state == "53100") return ErrorCode::kStoreFull;             // disk_full
+  if (state == "55P03") return ErrorCode::kOverloaded;            // lock_not_available
+  if (state == "54000") return ErrorCode::kLimitExceeded;         // key too long to index
+  if (state.substr(0, 2) == "22") return ErrorCode::kBadRequest;  // data_exception: no such text
+  if (state.substr(0, 2) == "23") return ErrorCode::kBadRequest;  // another constraint
   return ErrorCode::kStoreFailed;
 }
 
@@ -339,23 +341,26 @@ bool Connection::roll_back() {
 
 Result<std::vector<Rows>> Connection::run(std::span<const Query> queries, Mode mode) {
   static const Query kBeginQuery(kBegin);
+  static const Query kBeginSnapshotQuery(kBeginSnapshot);
   static const Query kCommitQuery(kCommit);
   start_deadline();
+  const bool framed = mode != Mode::kRead;
   std::vector<Rows> rows;
   std::vector<Sent> sent;
   const auto exchange = [&]() -> bool {
     if (broken_ || PQenterPipelineMode(handle_) != 1) return lose("the session is lost");
-    if (mode == Mode::kWrite && !send(kBeginQuery, Sent::Kind::kFrame, sent)) return false;
+    const Query& begin = mode == Mode::kWrite ? kBeginQuery : kBeginSnapshotQuery;
+    if (framed && !send(begin, Sent::Kind::kFrame, sent)) return false;
     for (const Query& query : queries) {
       if (!send(query, Sent::Kind::kQuery, sent)) return false;
     }
-    if (mode == Mode::kWrite && !send(kCommitQuery, Sent::Kind::kCommit, sent)) return false;
+    if (framed && !send(kCommitQuery, Sent::Kind::kCommit, sent)) return false;
     if (PQpipelineSync(handle_) != 1) return lose("send");
     for (const Sent& one : sent) {
       if (!collect(one, rows)) return false;
     }
     if (!take_sync()) return false;
-    const bool left_open = mode == Mode::kWrite && PQtransactionStatus(handle_) != PQTRANS_IDLE;
+    const bool left_open = framed && PQtransactionStatus(handle_) != PQTRANS_IDLE;
     if (left_open && !roll_back()) return false;
     return PQexitPipelineMode(handle_) == 1 || lose("the pipeline is out of step");
   };

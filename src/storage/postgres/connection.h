@@ -48,8 +48,9 @@ std::string describe_url(const std::string& url);
 class Connection {
  public:
   enum class Mode {
-    kRead,   ///< each statement for itself
-    kWrite,  ///< BEGIN, the statements, COMMIT
+    kRead,      ///< each statement for itself
+    kSnapshot,  ///< a transaction that only reads and in which all statements see one state
+    kWrite,     ///< BEGIN, the statements, COMMIT
   };
 
   /// Connects and sets the session up. kBadSetting if the URL cannot be understood or the server is

@@ -30,6 +30,10 @@ class Database {
   Result<Rows> read(const char* sql, const Values&... values) {
     return only(run({Query(sql, values...)}, Connection::Mode::kRead));
   }
+  /// Runs statements that only read and see one state, in one flush; what each answered, in order.
+  Result<std::vector<Rows>> read_all(const std::vector<Query>& queries) {
+    return run(queries, Connection::Mode::kSnapshot);
+  }
   /// Runs one statement in a transaction of its own; repeats it if others were in its way.
   template <class... Values>
   Result<Rows> write(const char* sql, const Values&... values) {

@@ -5,6 +5,7 @@
 #include "storage/postgres/database.h"
 #include "storage/postgres/instances.h"
 #include "storage/postgres/known_devices.h"
+#include "storage/postgres/messages.h"
 #include "storage/postgres/meta.h"
 #include "storage/postgres/revocations.h"
 #include "storage/postgres/sessions.h"
@@ -16,7 +17,7 @@ namespace {
 
 class PostgresStore final : public Store {
  public:
-  explicit PostgresStore(std::unique_ptr<Database> database)
+  PostgresStore(std::unique_ptr<Database> database, std::unique_ptr<Database> lanes)
       : database_(std::move(database)),
         accounts_(*database_),
         sessions_(*database_),
@@ -25,7 +26,8 @@ class PostgresStore final : public Store {
         instances_(*database_),
         revocations_(*database_),
         applications_(*database_),
-        meta_(*database_) {}
+        meta_(*database_),
+        messages_(*database_, std::move(lanes)) {}
 
   AccountStore& accounts() override { return accounts_; }
   SessionStore& sessions() override { return sessions_; }
@@ -35,6 +37,7 @@ class PostgresStore final : public Store {
   RevocationStore& revocations() override { return revocations_; }
   ApplicationStore& applications() override { return applications_; }
   MetaStore& meta() override { return meta_; }
+  MessageStore& messages() override { return messages_; }
 
   Result<void> ping() override {
     Result<Rows> answer = database_->read("SELECT count(*) FROM schema_migrations");
@@ -59,6 +62,7 @@ class PostgresStore final : public Store {
   PostgresRevocations revocations_;
   PostgresApplications applications_;
   PostgresMeta meta_;
+  PostgresMessages messages_;
 };
 
 }  // namespace
@@ -67,7 +71,14 @@ class PostgresStore final : public Store {
 Result<std::unique_ptr<Store>> open_postgres_store(const PostgresOptions& options) {
   Result<std::unique_ptr<postgres::Database>> database = postgres::Database::open(options);
   if (!database) return database.failure();
-  return std::unique_ptr<Store>(new postgres::PostgresStore(*std::move(database)));
+  PostgresOptions of_lanes = options;
+  of_lanes.migrate = false;
+  of_lanes.connections =
+      postgres::PostgresMessages::kAcceptLanes + postgres::PostgresMessages::kAcknowledgeLanes;
+  Result<std::unique_ptr<postgres::Database>> lanes = postgres::Database::open(of_lanes);
+  if (!lanes) return lanes.failure();
+  return std::unique_ptr<Store>(
+      new postgres::PostgresStore(*std::move(database), *std::move(lanes)));
 }
 
 }  // namespace countersign::storage

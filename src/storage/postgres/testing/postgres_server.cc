@@ -93,16 +93,42 @@ PostgresServer& PostgresServer::shared() {
   return *shared_server();
 }
 
-PostgresServer::PostgresServer(std::vector<std::string> settings)
+PostgresServer::PostgresServer(Unmade, std::vector<std::string> settings)
     : settings_(std::move(settings)), programs_(find_programs()) {
   std::string pattern = (temporary_folder() / "countersign-pg-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = pattern;
   if (::geteuid() == 0) give_to_postgres(directory_);
+}
+
+PostgresServer::PostgresServer(std::vector<std::string> settings)
+    : PostgresServer(Unmade(), std::move(settings)) {
   run({programs_ + "/initdb", "--pgdata=" + directory_ + "/data", "--username=postgres",
        "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256",
        "--no-sync"});
   start();
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
+  std::unique_ptr<PostgresServer> standby(new PostgresServer(Unmade(), primary.settings_));
+  standby->run({standby->programs_ + "/pg_basebackup", "--pgdata=" + standby->directory_ + "/data",
+                "--host=" + primary.directory_, "--port=" + std::to_string(primary.port_),
+                "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"});
+  standby->start();
+  return standby;
+}
+
+void PostgresServer::promote() {
+  run({programs_ + "/pg_ctl", "promote", "--wait", "--pgdata=" + directory_ + "/data"});
+}
+
+void PostgresServer::keep_copy() {
+  run({"cp", "--archive", directory_ + "/data", directory_ + "/copy"});
+}
+
+void PostgresServer::put_copy_back() {
+  std::filesystem::remove_all(directory_ + "/data");
+  std::filesystem::rename(directory_ + "/copy", directory_ + "/data");
 }
 
 PostgresServer::~PostgresServer() {
@@ -195,9 +221,7 @@ void PostgresServer::start_again() {
   ::close(pipe[1]);
   reader_ = std::thread([this, file = pipe[0]] { read_log(file); });
   std::unique_lock lock(mutex_);
-  const auto ready = [this] {
-    return log_.find("ready to accept connections") != std::string::npos;
-  };
+  const auto ready = [this] { return log_.find("ready to accept ") != std::string::npos; };
   changed_.wait_for(lock, kPatience, [&] { return ready() || log_ended_; });
   if (!ready()) {
     const std::string said = log_;

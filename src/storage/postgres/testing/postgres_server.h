@@ -8,6 +8,7 @@
 #define COUNTERSIGN_STORAGE_POSTGRES_TESTING_POSTGRES_SERVER_H_
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ class PostgresServer {
   /// Makes the data directory and starts the server with `settings` ("fsync=off"). Throws
   /// std::runtime_error with what it said if it does not start.
   explicit PostgresServer(std::vector<std::string> settings = {});
+  /// A standby of `primary`, with its settings (which must have wal_level=replica and
+  /// max_wal_senders) and a copy of all it has now. It answers no queries before promote().
+  static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -40,6 +44,11 @@ class PostgresServer {
   void kill();
   /// SIGINT: sessions are told to end, what is committed is written out.
   void stop();
+  /// Makes a standby a primary.
+  void promote();
+  /// Of a server that does not run: keeps a copy of its files, and puts that in their place.
+  void keep_copy();
+  void put_copy_back();
   int port() const { return port_; }
   /// SIGSTOP and SIGCONT to all its processes: it answers nothing, and nothing is closed.
   void pause();
@@ -60,6 +69,8 @@ class PostgresServer {
   void drop_database(const std::string& name);
 
  private:
+  struct Unmade {};
+  PostgresServer(Unmade, std::vector<std::string> settings);
   void read_log(int file);
   pid_t spawn(const std::vector<std::string>& command, int error_output) const;
   void run(const std::vector<std::string>& command) const;
