@@ -14,7 +14,7 @@
 //   idempotent    a repeated send is answered as the first time
 //   forged        a message has the sender and the text it was sent with, and was sent
 //   early-receipt no receipt before a device of that member acknowledged
-//   receipt-back  a horizon never goes back
+//   receipt-back  a horizon never goes back, where one node tells of it
 //   recovered     `recovered: true` continues exactly where the client stands, and a client that was
 //                 here before hears it always, unless the store was restored
 //   refused       no send is refused for good
@@ -30,9 +30,12 @@ export class Ledger {
   #devices = new Map(); // name → {user, seen: Map…}
   #restored = false;
   #maxViolations;
+  #receiptsMayCross;
 
-  constructor({ maxViolations = 50 } = {}) {
+  /** @param receiptsMayCross  two nodes tell of one user: clients take the higher number of each */
+  constructor({ maxViolations = 50, receiptsMayCross = false } = {}) {
     this.#maxViolations = maxViolations;
+    this.#receiptsMayCross = receiptsMayCross;
   }
 
   #violation(name, text) {
@@ -193,10 +196,11 @@ export class Ledger {
     const key = `${device} ${conv} ${user.endpoint}`;
     const own = this.#users.get(this.#devices.get(device).user).horizons;
     const before = own.get(key);
-    if (before !== undefined && (delivered < before.delivered || read < before.read)) {
+    const back = before !== undefined && (delivered < before.delivered || read < before.read);
+    if (back && !this.#receiptsMayCross) {
       this.#violation("receipt-back", `${key}: ${before.delivered}/${before.read}, then ${delivered}/${read}`);
     }
-    own.set(key, { delivered, read });
+    own.set(key, back ? { delivered: Math.max(delivered, before.delivered), read: Math.max(read, before.read) } : { delivered, read });
   }
 
   /** How many accepted messages some device of a recipient still lacks. */

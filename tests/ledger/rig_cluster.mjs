@@ -67,7 +67,7 @@ class Cluster {
     for (const name of buses) this.#makeBus(name);
     await Promise.all([...this.#programs.values()].map((program) => program.start()));
     fs.writeFileSync(path.join(this.folder, "app.secret"), this.application.secret, { mode: 0o600 });
-    fs.writeFileSync(path.join(this.folder, "master.key"), crypto.randomBytes(32).toString("base64"), { mode: 0o600 });
+    fs.writeFileSync(path.join(this.folder, "master.key"), crypto.randomBytes(32).toString("base64url"), { mode: 0o600 });
     for (const name of gateways) {
       this.#makeGateway(name);
       await this.#programs.get(name).start();

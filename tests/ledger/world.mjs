@@ -18,7 +18,7 @@ export class World {
     this.rig = rig;
     this.options = { users: 20, devices: 2, groups: 2, groupSize: 5, largeGroupSize: 0, rate: 200, ...options };
     this.random = new Random(this.options.seed ?? 1);
-    this.ledger = new Ledger();
+    this.ledger = new Ledger({ receiptsMayCross: rig.nodes.length > 1 });
     this.users = [];
     this.devices = [];
     this.groups = [];
