@@ -27,6 +27,7 @@ class ClockStore final : public storage::Store {
   storage::ApplicationStore& applications() override {
     return nothing<storage::ApplicationStore>();
   }
+  storage::MessageStore& messages() override { return nothing<storage::MessageStore>(); }
   Result<void> ping() override { return {}; }
   Result<base::SystemTime> now() override {
     asked();

@@ -15,7 +15,6 @@
 #include <functional>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -248,7 +247,7 @@ class Store {
   virtual RevocationStore& revocations() = 0;
   virtual MetaStore& meta() = 0;
   virtual ApplicationStore& applications() = 0;
-  virtual MessageStore& messages() { throw std::logic_error("this store keeps no messages"); }
+  virtual MessageStore& messages() = 0;
   /// Null: this store keeps none.
   virtual CallbackStore* callbacks() { return nullptr; }
 

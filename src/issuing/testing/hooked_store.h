@@ -34,6 +34,7 @@ class HookedStore final : public storage::Store,
   storage::RevocationStore& revocations() override { return *this; }
   storage::MetaStore& meta() override { return inner_.meta(); }
   storage::ApplicationStore& applications() override { return inner_.applications(); }
+  storage::MessageStore& messages() override { return inner_.messages(); }
   Result<void> ping() override { return inner_.ping(); }
 
  private:
