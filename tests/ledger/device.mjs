@@ -69,6 +69,7 @@ export class Device {
         if (this.connection !== connection) return;
         this.live = false;
         this.connection = null;
+        this.early = [];
         this.comeBack(this.random.between(20, 400));
       },
     });
@@ -103,6 +104,7 @@ export class Device {
   unacknowledged = [];
 
   onPush(kind, body) {
+    if (this.connection === null) return; // it died while this program worked off what had come
     if (!this.live) return this.early.push([kind, body]);
     if (kind === "inbox") for (const entry of body.entries) this.take(entry, body.epoch);
     if (kind === "receipts") this.ledger.receipt(this.name, body);
