@@ -8,20 +8,23 @@
 -- Locks are taken in one order, for all messages of a transaction together: conversations by their
 -- ids, then inboxes by their ids; rows that do not exist are made first, in the same order. What
 -- belongs to one inbox (entries, devices, shares, blocks, its memberships, what its user sent) is
--- written only under the lock of its head, and messages last, by their ids. Numbers that clients
--- see (offsets, seqs) come from the locked heads, never from sequences.
+-- written only under the lock of its head, and messages last, by their ids for each inbox. What
+-- deadlocks all the same (two cleanups may) is repeated. Numbers that clients see (offsets, seqs)
+-- come from the locked heads, never from sequences.
 
 -- The epoch of all positions, as far as it is stored; a restore sets another.
 INSERT INTO meta (name, value)
   VALUES ('message_epoch', replace(gen_random_uuid()::text, '-', ''));
 
 -- The whole of it: a server that was copied, or promoted from a standby, must not pass for the one
--- it was made from. pg_control_checkpoint() would lag behind a promotion.
-CREATE FUNCTION message_epoch() RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT m.value || '-' || to_hex(s.system_identifier) || '-'
+-- it was made from. pg_control_checkpoint() would lag behind a promotion. (Here and below: what
+-- runs often is written in PL/pgSQL, which keeps its plans; a function in SQL is parsed every time.)
+CREATE FUNCTION message_epoch() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT m.value || '-' || to_hex(s.system_identifier) || '-'
     || ltrim(substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), '0')
-  FROM meta m, pg_control_system() s WHERE m.name = 'message_epoch'
-$$;
+    FROM meta m, pg_control_system() s WHERE m.name = 'message_epoch');
+END $$;
 
 -- The head of each user's stream. Never deleted: offsets are never used twice.
 CREATE TABLE inboxes (
@@ -183,20 +186,24 @@ $$;
 
 -- Of each user the inbox, in order; 0 for one that does not exist.
 CREATE FUNCTION find_inboxes(p_application text[], p_type bigint[], p_endpoint text[])
-RETURNS bigint[] LANGUAGE sql STABLE
+RETURNS bigint[] LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-  SELECT coalesce(array_agg(coalesce(i.id, 0) ORDER BY n.number), '{}')
-  FROM unnest(p_application, p_type, p_endpoint) WITH ORDINALITY
-    AS n (application, type, endpoint, number)
-  LEFT JOIN inboxes i
-    ON i.application = n.application AND i.type = n.type AND i.endpoint = n.endpoint
-$$;
+BEGIN
+  RETURN (SELECT coalesce(array_agg(coalesce(i.id, 0) ORDER BY n.number), '{}')
+    FROM unnest(p_application, p_type, p_endpoint) WITH ORDINALITY
+      AS n (application, type, endpoint, number)
+    LEFT JOIN inboxes i
+      ON i.application = n.application AND i.type = n.type AND i.endpoint = n.endpoint);
+END $$;
 
 -- Makes those that do not exist (not signed in, empty); answers their ids.
 CREATE FUNCTION make_inboxes(p_application text[], p_type bigint[], p_endpoint text[],
                              p_now bigint[])
-RETURNS bigint[] LANGUAGE sql
+RETURNS bigint[] LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_made bigint[];
+BEGIN
   WITH made AS (
     INSERT INTO inboxes (application, type, endpoint, created)
       SELECT DISTINCT ON (n.application COLLATE "C", n.type, n.endpoint COLLATE "C")
@@ -207,8 +214,9 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
           AND i.endpoint = n.endpoint)
       ORDER BY n.application COLLATE "C", n.type, n.endpoint COLLATE "C"
       ON CONFLICT DO NOTHING RETURNING id)
-  SELECT coalesce(array_agg(id), '{}') FROM made
-$$;
+  SELECT coalesce(array_agg(id), '{}') INTO v_made FROM made;
+  RETURN v_made;
+END $$;
 
 CREATE FUNCTION lock_inboxes(p_inboxes bigint[]) RETURNS void LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -229,11 +237,13 @@ BEGIN
 END $$;
 
 -- The chain after an offset; null below the floor and above the top.
-CREATE FUNCTION find_chain(p_inbox bigint, p_offset bigint) RETURNS bytea LANGUAGE sql STABLE AS $$
-  SELECT floor_chain FROM inboxes WHERE id = p_inbox AND floor = p_offset
-  UNION ALL SELECT chain FROM inbox_entries WHERE inbox = p_inbox AND "offset" = p_offset
-  LIMIT 1
-$$;
+CREATE FUNCTION find_chain(p_inbox bigint, p_offset bigint) RETURNS bytea
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT floor_chain FROM inboxes WHERE id = p_inbox AND floor = p_offset
+    UNION ALL SELECT chain FROM inbox_entries WHERE inbox = p_inbox AND "offset" = p_offset
+    LIMIT 1);
+END $$;
 
 -- Appends one entry of a message to an inbox whose head is locked; answers its place.
 CREATE FUNCTION append_entry(p_inbox bigint, p_sender bigint, p_message bigint,
@@ -276,10 +286,11 @@ END $$;
 
 -- Whether a user could read `p_seq` in an earlier stretch of their membership.
 CREATE FUNCTION could_read(p_conversation bigint, p_inbox bigint, p_seq bigint) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (SELECT FROM past_memberships WHERE conversation = p_conversation
-    AND inbox = p_inbox AND p_seq BETWEEN from_seq AND until_seq)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM past_memberships WHERE conversation = p_conversation
+    AND inbox = p_inbox AND p_seq BETWEEN from_seq AND until_seq);
+END $$;
 
 -- Accepting ------------------------------------------------------------------------------------
 

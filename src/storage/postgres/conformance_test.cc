@@ -3,6 +3,7 @@
 
 #include "storage/conformance/callbacks_conformance.h"
 #include "storage/conformance/message_conformance.h"
+#include "storage/postgres/message_checks_for_test.h"
 #include "storage/postgres/testing/postgres_server.h"
 
 namespace countersign::storage {
@@ -11,6 +12,12 @@ namespace {
 class PostgresHarness final : public StoreHarness {
  public:
   PostgresHarness() { reopen(); }
+  /// Whatever a test does, the tables add up afterwards.
+  ~PostgresHarness() override {
+    first_.reset();
+    second_.reset();
+    EXPECT_EQ(postgres::faults_of_tables(database_.url()), "");
+  }
 
   Store& store() override { return *first_; }
   Store& second_store() override {

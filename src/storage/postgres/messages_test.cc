@@ -14,6 +14,7 @@
 
 #include "storage/conformance/message_conformance.h"
 #include "storage/postgres/message_batches.h"
+#include "storage/postgres/message_checks_for_test.h"
 #include "storage/postgres/testing/postgres_server.h"
 #include "storage/postgres/testing/proxy.h"
 
@@ -94,6 +95,7 @@ TEST(PostgresMessages, AServerKilledInAStreamHasEveryAcknowledgedMessage) {
     EXPECT_EQ(inboxes[from].count(entry), 1u) << line;
   }
   EXPECT_GE(acknowledged.size(), 600u);
+  EXPECT_EQ(faults_of_tables(options.url), "");
 }
 
 TEST(PostgresMessages, AHangingServerFailsSendsWithinTheTimeLimitAndTheRetryMeetsTheFirst) {
@@ -314,6 +316,7 @@ TEST(PostgresMessages, AStormOfOverlappingGroupsMeetsNoDeadlock) {
             << " messages to overlapping groups a second\n";
   EXPECT_EQ(failed, 0);
   for (const std::string& name : names) EXPECT_EQ(faults_of_inbox(*stores[0], name), "");
+  EXPECT_EQ(faults_of_tables(database.url()), "");
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ namespace countersign::storage {
 
 struct PostgresOptions {
   std::string url;               ///< postgresql://…, as libpq reads it; may hold a password
-  std::size_t connections = 20;  ///< sessions at most; further calls wait for one
+  /// Sessions at most, but for six that carry messages alone; further calls wait for one.
+  std::size_t connections = 20;
   bool migrate = true;           ///< apply what is missing; else an older schema is kSchemaMismatch
   /// Notes when a migration was applied. Null: the machine's clock.
   const base::Clock* clock = nullptr;
