@@ -3,7 +3,8 @@
 namespace countersign::storage::postgres {
 namespace {
 
-// The functions know the watermarks of identities; that of all stands in `meta` (kTicketsAfterName).
+// The functions know the watermarks of identities; that of all stands in `meta`
+// (kTicketsAfterName).
 constexpr const char* kCreate =
     "SELECT CASE WHEN $6::text IS NULL AND EXISTS (SELECT FROM meta "
     "WHERE name = 'tickets_after' AND value::bigint >= $9::bigint) THEN 'before_watermark' "
