@@ -37,6 +37,10 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+/// Tasks of the gateway that may wait for a thread: when all clients of a node come back at once,
+/// each wants a few. Its threads are its own, so that pages and tickets do not wait for them.
+constexpr std::size_t kGatewayQueue = 65'536;
+
 std::size_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
 std::size_t shard_count(const config::Settings& s) {
@@ -228,6 +232,7 @@ class RunningService final : public Service {
   std::unique_ptr<Core> core_;
   std::unique_ptr<AccountTools> tools_;
   base::WorkerPool workers_;
+  base::WorkerPool gateway_workers_;
   accounts::PasswordHasher hasher_;
   accounts::PasswordPool pool_;
   accounts::PasswordPolicy policy_;
@@ -309,6 +314,8 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
     : core_(std::move(core)),
       tools_(std::move(tools)),
       workers_("store", static_cast<std::size_t>(settings().storage_workers), 4096),
+      gateway_workers_("gateway", static_cast<std::size_t>(settings().storage_workers),
+                       kGatewayQueue),
       hasher_(std::move(hasher)),
       pool_(pool_options(settings())),
       policy_(password_policy_options(settings())),
@@ -335,7 +342,7 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
                       .value_or(issuing::IdentityMode::kUsername)),
       messaging_(messaging_setup()),
       gateway_(
-          gateway_options(settings(), core_->machine_clock()), core_->store(), workers_,
+          gateway_options(settings(), core_->machine_clock()), core_->store(), gateway_workers_,
           core_->clock(), core_->random(), core_->metrics(),
           [this] { return core_->applications().ring(); },
           settings().gateway_ticket_policy == "strict" ? Policy::strict()
@@ -516,6 +523,7 @@ void RunningService::stop(milliseconds limit) {
   if (metrics_server_) metrics_server_->stop();
   pool_.stop();
   workers_.stop();
+  gateway_workers_.stop();
   gateway_.stop();
   callbacks_.reset();
   base::log_info("stopped");

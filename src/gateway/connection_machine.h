@@ -115,6 +115,8 @@ class ConnectionMachine {
   Actions on_loose(LooseQueue::Kind kind, std::string_view key, std::string push, Moment now);
   /// The highest offset pushed; 0 without an inbox.
   std::int64_t pushed() const { return inbox_ ? inbox_->last() : 0; }
+  /// Entries pushed since the last call. For metrics.
+  std::uint32_t take_pushed() { return inbox_ ? inbox_->take_pushed() : 0; }
 
   // Events from the hub.
   Actions on_revoked(Moment now);

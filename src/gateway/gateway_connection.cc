@@ -100,6 +100,7 @@ void GatewayConnection::on_recheck() { settle(machine_->on_recheck(moment())); }
 // Carries out the actions of one event and sets the timer for what is due next.
 void GatewayConnection::settle(Actions actions) {
   carry_out(std::move(actions));
+  count_pushed();
   const base::SteadyTime next = machine_->next_deadline().value_or(base::SteadyTime::max());
   if (next == timer_ || channel_ == nullptr) return;
   timer_ = next;

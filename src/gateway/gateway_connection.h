@@ -75,6 +75,7 @@ class GatewayConnection final : public ChannelHandler, public HubMember, private
 
   Client client() const;
   void leave_mailroom();
+  void count_pushed();
   // To the presence office.
   void appear();
   void disappear(bool clean);

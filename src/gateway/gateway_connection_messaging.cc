@@ -79,6 +79,12 @@ void GatewayConnection::leave_mailroom() {
   if (std::exchange(joined_, false)) mailroom_->leave(*this);
 }
 
+void GatewayConnection::count_pushed() {
+  if (const std::uint32_t count = machine_->take_pushed(); count > 0) {
+    context_.messaging->pushed().add(count);
+  }
+}
+
 void GatewayConnection::on_user_event(const protocol::UserEvent& event) {
   if (const auto* entry = std::get_if<protocol::EntryEvent>(&event.what)) {
     settle(machine_->on_entry(*entry, moment()));

@@ -379,6 +379,7 @@ void InboxMachine::note_pushed(std::int64_t offset, std::string_view chain, std:
   chain_ = chain;
   window_.push_back(static_cast<std::uint32_t>(bytes));
   window_sum_ += bytes;
+  ++pushed_;
 }
 
 void InboxMachine::free_window(std::int64_t offset) {

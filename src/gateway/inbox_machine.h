@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "countersign/result.h"
@@ -104,6 +105,8 @@ class InboxMachine {
   const std::string& epoch() const { return epoch_; }
   std::int64_t last() const { return last_; }
   std::size_t in_flight() const { return waiting_.size(); }
+  /// Entries pushed since the last call.
+  std::uint32_t take_pushed() { return std::exchange(pushed_, 0); }
 
  private:
   enum class Reading : std::uint8_t { kNothing, kPage, kPlace, kSync };
@@ -149,6 +152,7 @@ class InboxMachine {
   LooseQueue loose_;
   std::optional<protocol::ClientPosition> sync_;  // wanted, once the read under way has ended
   std::uint32_t sync_id_ = 0;
+  std::uint32_t pushed_ = 0;
   base::SteadyTime second_read_ = base::SteadyTime::max();
   base::SteadyTime not_before_ = base::SteadyTime::min();  // of the next read
   base::SteadyTime recheck_ = base::SteadyTime::max();

@@ -11,7 +11,8 @@
 //   - what a device has handled, and noted, does not come again unless it was told so;
 //   - within one push and from push to push, offsets follow each other without a hole;
 //   - the cursor never passes what was pushed to the device;
-//   - every command gets exactly one reply, and nothing is sent after a close.
+//   - every command gets exactly one reply, and nothing is sent after a close;
+//   - with no news from outside, everything comes to rest.
 // A mutant is a way of being wrong that somebody could write; the checks must notice each.
 #ifndef COUNTERSIGN_GATEWAY_MESSAGE_SIMULATION_H_
 #define COUNTERSIGN_GATEWAY_MESSAGE_SIMULATION_H_

@@ -166,7 +166,9 @@ void MessageWorld::rest(bool unlucky) {
   const auto busy = [this](const auto& node) {
     return node->tasks.size() > 0 || !node->shard.idle();
   };
+  int turns = 0;
   do {
+    if (++turns > 500) return complain("it does not come to rest");
     while (messages_.waiting() > 0) messages_.decide(0, ModelMessageStore::Fate::kCommit);
     while (bus_.on_the_way() > 0) {
       if (unlucky && dice_.chance(30)) {

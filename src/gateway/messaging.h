@@ -88,6 +88,8 @@ class Messaging final : private MessageSink {
   void ask(Client client, ConnectionId connection, std::uint32_t id, MessagingRequest request,
            Reply reply);
 
+  /// Entries pushed to clients.
+  base::Counter& pushed() { return pushed_; }
   PresenceOffice& presence() { return presence_; }
 
  private:
@@ -104,6 +106,7 @@ class Messaging final : private MessageSink {
   Hub& hub_;
   TaskQueue& tasks_;
   const base::Clock& clock_;
+  base::Counter& pushed_;
   base::Counter& pages_;
   base::Counter& attached_;
   base::Counter& acks_;

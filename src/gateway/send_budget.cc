@@ -29,9 +29,7 @@ void SendBudget::charge(std::string_view user, double cost, base::SteadyTime now
 
 SendBudget::Row& SendBudget::refill(Stripe& stripe, std::size_t hash, base::SteadyTime now) {
   if (stripe.rows.size() >= options_.max_users / kStripes && !stripe.rows.contains(hash)) {
-    forget_full(stripe, now);
-    // Still no room: this many users are busy at once. One row for all newcomers of the stripe.
-    if (stripe.rows.size() >= options_.max_users / kStripes) hash = 0;
+    make_room(stripe, now);
   }
   const auto [entry, made] = stripe.rows.try_emplace(hash, Row{options_.burst, now});
   Row& row = entry->second;
@@ -43,11 +41,25 @@ SendBudget::Row& SendBudget::refill(Stripe& stripe, std::size_t hash, base::Stea
   return row;
 }
 
-void SendBudget::forget_full(Stripe& stripe, base::SteadyTime now) {
+// Forgets who has paused; if nobody has, whoever has most left: they gain least by it.
+void SendBudget::make_room(Stripe& stripe, base::SteadyTime now) {
   std::erase_if(stripe.rows, [&](const auto& entry) {
     const double passed = std::chrono::duration<double>(now - entry.second.at).count();
     return entry.second.left + passed * options_.per_second >= options_.burst;
   });
+  if (stripe.rows.size() < options_.max_users / kStripes) return;
+  stripe.rows.erase(
+      std::max_element(stripe.rows.begin(), stripe.rows.end(),
+                       [](const auto& a, const auto& b) { return a.second.left < b.second.left; }));
+}
+
+std::size_t SendBudget::users() {
+  std::size_t sum = 0;
+  for (Stripe& stripe : stripes_) {
+    const std::lock_guard lock(stripe.mutex);
+    sum += stripe.rows.size();
+  }
+  return sum;
 }
 
 }  // namespace countersign::gateway

@@ -2,7 +2,7 @@
 // recipient counts one.
 //
 // The table is bounded: a user whose budget is full again is forgotten, and where more users send
-// at once than there are rows, those who share a row share its budget until one of them pauses.
+// at once than are remembered, whoever has used least of theirs.
 // Thread-safety: every call may be made from any thread. Source: docs/reference/messages.md.
 #ifndef COUNTERSIGN_GATEWAY_SEND_BUDGET_H_
 #define COUNTERSIGN_GATEWAY_SEND_BUDGET_H_
@@ -36,6 +36,8 @@ class SendBudget {
                                                 base::SteadyTime now);
   /// It turned out to cost this much more.
   void charge(std::string_view user, double cost, base::SteadyTime now);
+  /// Who is remembered. For tests.
+  std::size_t users();
 
  private:
   static constexpr std::size_t kStripes = 16;
@@ -49,7 +51,7 @@ class SendBudget {
   };
 
   Row& refill(Stripe& stripe, std::size_t hash, base::SteadyTime now);
-  void forget_full(Stripe& stripe, base::SteadyTime now);
+  void make_room(Stripe& stripe, base::SteadyTime now);
   Stripe& stripe_of(std::size_t hash) { return stripes_[hash % kStripes]; }
 
   const SendBudgetOptions options_;

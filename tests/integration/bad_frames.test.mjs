@@ -97,7 +97,7 @@ test("gateway: a command before connect is 105, and connect still works", async 
 test("gateway: unknown verbs are 104 and malformed bodies 107, and the connection stays", async () => {
   const gateway = await Gateway.connect(server, ticketFor("tinkerer"), { localAddress: newPlace() });
   assert.equal((await gateway.command("frobnicate")).error.code, 104);
-  assert.equal((await gateway.command("send", { text: "later" })).error.code, 104);
+  assert.equal((await gateway.command("send", { text: "without an id" })).error.code, 107);
   assert.equal((await gateway.command("refresh", {})).error.code, 107);
   assert.equal((await gateway.command("refresh", { userTicket: 7 })).error.code, 107);
   assert.equal((await gateway.command("ping", { note: "\u0000" })).error.code, 107);
