@@ -177,10 +177,10 @@ export class Device {
     });
     if (reply?.send !== undefined) {
       this.ledger.accepted(number, reply.send);
-      this.queue.splice(this.queue.indexOf(item), 1);
+      this.queue = this.queue.filter((other) => other !== item);
     } else if (reply?.error !== undefined && !reply.error.temporary && reply.error.code !== 101 && reply.error.code !== 110) {
       this.ledger.refused(number, reply.error);
-      this.queue.splice(this.queue.indexOf(item), 1);
+      this.queue = this.queue.filter((other) => other !== item);
     }
     if (this.connection !== connection) return;
     if (reply?.error?.retry_after_ms > 0) await new Promise((resolve) => setTimeout(resolve, reply.error.retry_after_ms));

@@ -18,12 +18,13 @@
 //   recovered     `recovered: true` continues exactly where the client stands, and a client that was
 //                 here before hears it always, unless the store was restored
 //   refused       no send is refused for good
+//   unanswered    every send is answered in the end
 
 const kindNumbers = { message: 1, sent: 2, group: 3, failed: 4, gone: 5 };
 
 export class Ledger {
   violations = [];
-  counts = { sent: 0, accepted: 0, duplicates: 0, handled: 0, redelivered: 0, acks: 0, receipts: 0, connects: 0, recovered: 0, resets: 0 };
+  counts = { sent: 0, accepted: 0, refused: 0, duplicates: 0, handled: 0, redelivered: 0, acks: 0, receipts: 0, connects: 0, recovered: 0, resets: 0 };
   #messages = []; // by number: {sender, conversation, recipients, reply}
   #conversations = new Map(); // name on the wire → {owners: message number by seq}
   #users = new Map(); // name → {entries: by offset, acknowledged: Map conversation → seq, devices}
@@ -89,6 +90,7 @@ export class Ledger {
   }
 
   refused(number, error) {
+    this.counts.refused++;
     this.#violation("refused", `message ${number}: ${JSON.stringify(error)}`);
   }
 
@@ -223,6 +225,9 @@ export class Ledger {
   /** After the last fault, when every device has caught up. */
   settle() {
     this.missing((text) => this.#violation("lost", text));
+    // Everybody goes on trying until a message is accepted or refused.
+    const open = this.counts.sent - this.counts.accepted - this.counts.refused;
+    if (open > 0) this.#violation("unanswered", `${open} sends were neither accepted nor refused`);
     for (const [conv, owners] of this.#conversations) {
       for (let seq = 1; seq < owners.length; seq++) {
         // A seq nobody has seen is a group's own event, or a message whose sender never heard of it.
