@@ -65,7 +65,8 @@ const std::vector<SettingRow>& rows() {
        "Default: countersign.db in data_dir."},
       {"storage.workers",
        &S::storage_workers,
-       "Threads that wait for the store: so many for pages and tickets, and as many for the gateway. "
+       "Threads that wait for the store: so many for pages and tickets, and as many for the "
+       "gateway. "
        "Of PostgreSQL a server takes at most four sessions more.",
        {},
        2,

@@ -21,10 +21,10 @@
 namespace countersign::storage {
 
 struct PostgresOptions {
-  std::string url;               ///< postgresql://…, as libpq reads it; may hold a password
+  std::string url;  ///< postgresql://…, as libpq reads it; may hold a password
   /// Sessions at most, but for six that carry messages alone; further calls wait for one.
   std::size_t connections = 20;
-  bool migrate = true;           ///< apply what is missing; else an older schema is kSchemaMismatch
+  bool migrate = true;  ///< apply what is missing; else an older schema is kSchemaMismatch
   /// Notes when a migration was applied. Null: the machine's clock.
   const base::Clock* clock = nullptr;
   std::chrono::milliseconds statement_timeout{10'000};  ///< of the server, for one statement
