@@ -8,7 +8,7 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <mutex>
 #include <thread>
 
@@ -34,7 +34,7 @@ class HandlerSlot {
   const Handler handler_;
   std::mutex mutex_;
   std::condition_variable idle_;
-  std::deque<Payload> waiting_;
+  std::list<Payload> waiting_;  // owns nothing while nothing waits, as nearly always
   std::size_t waiting_bytes_ = 0;
   bool closed_ = false;
   bool running_ = false;

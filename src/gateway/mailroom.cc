@@ -1,22 +1,12 @@
 #include "gateway/mailroom.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
 
 namespace countersign::gateway {
-namespace {
-
-std::string key_of(std::string_view application, const Identity& user) {
-  std::string key(application);
-  key.push_back('\0');
-  key.push_back(static_cast<char>('0' + static_cast<int>(user.type)));
-  key.append(user.endpoint);
-  return key;
-}
-
-}  // namespace
 
 std::string user_subject(std::string_view application, const Identity& user) {
   return "u." + bus::subject_token({application, identity_type_name(user.type), user.endpoint});
@@ -38,11 +28,16 @@ struct Mailroom::Token {
   Mailroom* mailroom = nullptr;
 };
 
-struct Mailroom::Mailbox {
-  storage::UserKey user;
+struct Mailbox {
+  const storage::UserKey* user = nullptr;  // the key in the table
   std::unique_ptr<bus::Subscription> subscription;
   std::vector<MailroomMember*> members;
 };
+
+bool Mailroom::Order::operator()(const storage::UserKey& a, const storage::UserKey& b) const {
+  return std::tie(a.application, a.identity.type, a.identity.endpoint) <
+         std::tie(b.application, b.identity.type, b.identity.endpoint);
+}
 
 Mailroom::Mailroom(const MailroomOptions& options, bus::Bus& bus, storage::MessageStore& store,
                    TaskQueue& tasks, MailroomMetrics& metrics)
@@ -59,60 +54,69 @@ Mailroom::~Mailroom() {
 }
 
 void Mailroom::join(MailroomMember& member, const storage::UserKey& user, base::Executor& shard) {
-  if (boxes_of_.contains(&member)) return;
+  if (member.box_ != nullptr) return;
   shard_ = &shard;
-  std::string key = key_of(user.application, user.identity);
-  auto& box = boxes_[key];
-  if (!box) {
-    box = std::make_unique<Mailbox>();
-    box->user = user;
-    auto subscribed = bus_.subscribe(user_subject(user.application, user.identity),
-                                     [&shard, token = token_, key](const bus::Payload& payload) {
-                                       shard.post([token, key, payload] {
-                                         if (token->mailroom == nullptr) return;
-                                         const auto found = token->mailroom->boxes_.find(key);
-                                         if (found == token->mailroom->boxes_.end()) return;
-                                         token->mailroom->on_payload(*found->second, *payload);
-                                       });
-                                     });
+  const auto [row, made] = boxes_.try_emplace(user);
+  if (made) {
+    row->second = std::make_shared<Mailbox>();
+    row->second->user = &row->first;
+    auto subscribed =
+        bus_.subscribe(user_subject(user.application, user.identity),
+                       [&shard, token = token_,
+                        box = std::weak_ptr<Mailbox>(row->second)](const bus::Payload& payload) {
+                         shard.post([token, box, payload] {
+                           const auto held = box.lock();
+                           if (token->mailroom != nullptr && held)
+                             token->mailroom->on_payload(held, *payload);
+                         });
+                       });
     if (subscribed) {
-      box->subscription = *std::move(subscribed);
+      row->second->subscription = *std::move(subscribed);
     } else {  // the sweep finds what it will not hear
       base::log_error("subscribe_failed", {{"detail", subscribed.error().detail}});
     }
   }
-  box->members.push_back(&member);
-  boxes_of_[&member] = box.get();
+  row->second->members.push_back(&member);
+  member.box_ = row->second.get();
 }
 
 void Mailroom::leave(MailroomMember& member) {
-  const auto entry = boxes_of_.find(&member);
-  if (entry == boxes_of_.end()) return;
-  Mailbox& box = *entry->second;
-  boxes_of_.erase(entry);
-  std::erase(box.members, &member);
-  if (box.members.empty()) boxes_.erase(key_of(box.user.application, box.user.identity));
+  Mailbox* const box = std::exchange(member.box_, nullptr);
+  if (box == nullptr) return;
+  std::erase(box->members, &member);
+  if (!box->members.empty()) return;
+  const auto row = boxes_.find(*box->user);
+  row->second->subscription.reset();
+  boxes_.erase(row);
 }
 
-void Mailroom::on_payload(Mailbox& box, const std::string& payload) {
-  // A member may leave, or close, when it hears something.
-  const std::vector<MailroomMember*> members = box.members;
+// Members may leave, and go, when they or others hear something.
+template <class Tell>
+void Mailroom::tell(const std::shared_ptr<Mailbox>& box, Tell tell) {
+  const std::vector<MailroomMember*> members = box->members;
+  for (MailroomMember* member : members) {
+    const auto& still = box->members;
+    if (std::find(still.begin(), still.end(), member) != still.end()) tell(*member);
+  }
+}
+
+void Mailroom::on_payload(const std::shared_ptr<Mailbox>& box, const std::string& payload) {
+  if (box->members.empty()) return;
   const auto event = protocol::decode_user_event(payload);
   const bool foreign =
-      event && (event->application != box.user.application || event->user != box.user.identity);
+      event && (event->application != box->user->application || event->user != box->user->identity);
   if (foreign && !options_.trust_subjects) {
     metrics_.foreign.add();
     return;
   }
   (event ? metrics_.events : metrics_.unreadable).add();
-  for (MailroomMember* member : members) {
-    if (!boxes_of_.contains(member)) continue;
+  tell(box, [&](MailroomMember& member) {
     if (event) {
-      member->on_user_event(*event);
+      member.on_user_event(*event);
     } else {
-      member->on_news();
+      member.on_news();
     }
-  }
+  });
 }
 
 void Mailroom::on_gap() {
@@ -137,57 +141,51 @@ void Mailroom::ask_tops() {
   const std::size_t count = std::min(static_cast<std::size_t>(due_), options_.users_at_once);
   if (count == 0 || boxes_.empty()) return;
   due_ -= static_cast<double>(count);
-  std::vector<std::string> names;
   std::vector<storage::UserKey> users;
-  for (auto box = boxes_.upper_bound(asked_); names.size() < count; ++box) {
+  for (auto box = boxes_.upper_bound(asked_); users.size() < count; ++box) {
     if (box == boxes_.end()) box = boxes_.begin();
-    names.push_back(box->first);
-    users.push_back(box->second->user);
-    if (names.size() == boxes_.size()) break;
+    users.push_back(box->first);
+    if (users.size() == boxes_.size()) break;
   }
-  asked_ = names.back();
-  asking_ = tasks_.try_submit([&store = store_, shard = shard_, token = token_,
-                               names = std::move(names), users = std::move(users)]() mutable {
-    auto tops = store.tops(users);
-    auto epoch = store.epoch();
-    shard->post(
-        [token, names = std::move(names), tops = std::move(tops), epoch = std::move(epoch)] {
-          if (token->mailroom != nullptr) token->mailroom->on_tops(names, tops, epoch);
-        });
-  });
+  asked_ = users.back();
+  asking_ = tasks_.try_submit(
+      [&store = store_, shard = shard_, token = token_, users = std::move(users)]() mutable {
+        auto tops = store.tops(users);
+        auto epoch = store.epoch();
+        shard->post(
+            [token, users = std::move(users), tops = std::move(tops), epoch = std::move(epoch)] {
+              if (token->mailroom != nullptr) token->mailroom->on_tops(users, tops, epoch);
+            });
+      });
 }
 
-void Mailroom::on_tops(const std::vector<std::string>& names,
+void Mailroom::on_tops(const std::vector<storage::UserKey>& users,
                        const Result<std::vector<std::int64_t>>& tops,
                        const Result<std::string>& epoch) {
   asking_ = false;
-  if (!tops || !epoch || tops->size() != names.size()) {
+  if (!tops || !epoch || tops->size() != users.size()) {
     doubtful_ = true;
     return;
   }
   const bool renewed = !epoch_.empty() && epoch_ != *epoch;
   epoch_ = *epoch;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto box = boxes_.find(names[i]);
-    if (box == boxes_.end()) continue;
-    const std::vector<MailroomMember*> members = box->second->members;
+  for (std::size_t i = 0; i < users.size(); ++i) {
+    const auto found = boxes_.find(users[i]);
+    if (found == boxes_.end()) continue;
     bool behind = false;
-    for (MailroomMember* member : members) {
-      if (!boxes_of_.contains(member)) continue;
-      behind = behind || member->pushed() < (*tops)[i];
-      member->on_top((*tops)[i]);
-    }
+    tell(std::shared_ptr(found->second), [&](MailroomMember& member) {
+      behind = behind || member.pushed() < (*tops)[i];
+      member.on_top((*tops)[i]);
+    });
     if (behind) metrics_.behind.add();
   }
   ask_tops();
   if (!renewed) return;
   // Another store than before: nobody's place is certain.
-  std::vector<MailroomMember*> everybody;
-  for (const auto& [member, box] : boxes_of_) {
-    everybody.push_back(const_cast<MailroomMember*>(member));
-  }
-  for (MailroomMember* member : everybody) {
-    if (boxes_of_.contains(member)) member->on_news();
+  std::vector<std::shared_ptr<Mailbox>> everybody;
+  for (const auto& [user, box] : boxes_) everybody.push_back(box);
+  for (const auto& box : everybody) {
+    tell(box, [](MailroomMember& member) { member.on_news(); });
   }
 }
 

@@ -17,7 +17,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -33,6 +32,9 @@ namespace countersign::gateway {
 /// Where events about a user are published.
 std::string user_subject(std::string_view application, const Identity& user);
 
+/// A user's connections on one shard.
+struct Mailbox;
+
 /// A connection that follows an inbox.
 class MailroomMember {
  public:
@@ -44,6 +46,10 @@ class MailroomMember {
   virtual void on_top(std::int64_t top) = 0;
   /// The highest offset this connection has pushed.
   virtual std::int64_t pushed() const = 0;
+
+ private:
+  friend class Mailroom;
+  Mailbox* box_ = nullptr;
 };
 
 struct MailroomOptions {
@@ -84,14 +90,18 @@ class Mailroom {
   std::size_t users() const { return boxes_.size(); }
 
  private:
-  struct Mailbox;
+  struct Order {
+    bool operator()(const storage::UserKey& a, const storage::UserKey& b) const;
+  };
   // What tasks and handlers hold: empty once the mailroom is gone.
   struct Token;
 
-  void on_payload(Mailbox& box, const std::string& payload);
+  void on_payload(const std::shared_ptr<Mailbox>& box, const std::string& payload);
+  template <class Tell>
+  static void tell(const std::shared_ptr<Mailbox>& box, Tell tell);
   void ask_tops();
-  void on_tops(const std::vector<std::string>& names, const Result<std::vector<std::int64_t>>& tops,
-               const Result<std::string>& epoch);
+  void on_tops(const std::vector<storage::UserKey>& users,
+               const Result<std::vector<std::int64_t>>& tops, const Result<std::string>& epoch);
 
   const MailroomOptions options_;
   bus::Bus& bus_;
@@ -100,11 +110,10 @@ class Mailroom {
   MailroomMetrics& metrics_;
   base::Executor* shard_ = nullptr;
   std::shared_ptr<Token> token_;
-  std::map<std::string, std::unique_ptr<Mailbox>> boxes_;
-  std::unordered_map<const MailroomMember*, Mailbox*> boxes_of_;
+  std::map<storage::UserKey, std::shared_ptr<Mailbox>, Order> boxes_;
   std::optional<base::SteadyTime> swept_;
-  double due_ = 0;     // users who are to be asked for
-  std::string asked_;  // who came last; the next in order of names is next
+  double due_ = 0;          // users who are to be asked for
+  storage::UserKey asked_;  // who came last; the next in order is next
   std::string epoch_;
   bool asking_ = false;
   bool doubtful_ = false;  // the bus may have lost something
