@@ -54,6 +54,7 @@ test() {
   command_of psql postgresql-client
   command_of setpriv util-linux
   command_of curl curl
+  command_of ip iproute2
   command_of openssl openssl
   command_of nats-server nats-server
   header_of gtest/gtest.h libgtest-dev

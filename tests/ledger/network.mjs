@@ -8,7 +8,26 @@ function ip(...args) {
   return execFileSync("ip", args, { stdio: ["ignore", "pipe", "pipe"] }).toString();
 }
 
+/** Without root: addresses of the loopback, which nobody can be cut off from. */
+export class Loopback {
+  #count = 0;
+  subnet = `127.77.${1 + (process.pid % 250)}`;
+  canPart = false;
+
+  namespace() {
+    return undefined;
+  }
+
+  add() {
+    return `${this.subnet}.${++this.#count}`;
+  }
+
+  mendAll() {}
+}
+
 export class Network {
+  subnet = "10.77.0";
+  canPart = true;
   #names = [];
   #addresses = new Map();
   #cut = new Set();
@@ -36,7 +55,7 @@ export class Network {
   /** Adds a host. @return its address */
   add(name) {
     const space = this.namespace(name);
-    const address = `10.77.0.${this.#names.length + 1}`;
+    const address = `${this.subnet}.${this.#names.length + 1}`;
     this.#names.push(name);
     this.#addresses.set(name, address);
     ip("netns", "add", space);
