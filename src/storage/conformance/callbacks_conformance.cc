@@ -1,6 +1,9 @@
 // What every CallbackStore must do, and what the other stores write into it.
 #include "storage/conformance/callbacks_conformance.h"
 
+#include <atomic>
+#include <map>
+#include <mutex>
 #include <set>
 #include <vector>
 
@@ -274,6 +277,47 @@ TEST_P(CallbackConformance, TwoNodesNeverLeaseTheSameRow) {
     for (const Callback& callback : part) EXPECT_TRUE(ids.insert(callback.id).second);
   }
   EXPECT_EQ(ids.size(), names.size());
+}
+
+TEST_P(CallbackConformance, WhileMessagesComeTwoNodesTellEachOnceAndInOrder) {
+  constexpr int kMessages = 60;
+  keep();
+  open_both();
+  const std::vector<std::string> names = {"ann", "bob", "cid", "dan"};
+  sign_in(store(), names);
+  std::atomic<int> sending{4};
+  std::mutex mutex;
+  std::map<std::string, std::vector<std::string>> told;
+  in_parallel(8, [&](int index) {
+    if (index < 4) {
+      const std::string& name = names[static_cast<std::size_t>(index)];
+      for (int i = 0; i < kMessages; ++i) {
+        const Send send =
+            text(name, {names[static_cast<std::size_t>(index + 1) % 4]}, name + std::to_string(i));
+        EXPECT_TRUE(succeeded(accept(store_of(index), send)));
+      }
+      --sending;
+      return;
+    }
+    CallbackStore& mine = *store_of(index).callbacks();
+    for (;;) {
+      const bool last = sending == 0;
+      const std::vector<Callback> due = mine.lease(at(1'000), at(1'060), 2).value();
+      for (const Callback& callback : due) {
+        {
+          const std::lock_guard lock(mutex);
+          told[callback.user.identity.endpoint].push_back(callback.message_id);
+        }
+        EXPECT_TRUE(succeeded(mine.complete(callback.id)));
+      }
+      if (last && due.empty() && mine.count().value().waiting == 0) return;
+    }
+  });
+  for (const std::string& name : names) {
+    std::vector<std::string> sent;
+    for (int i = 0; i < kMessages; ++i) sent.push_back(name + std::to_string(i));
+    EXPECT_EQ(told[name], sent);
+  }
 }
 
 }  // namespace

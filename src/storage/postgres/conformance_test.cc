@@ -1,4 +1,4 @@
-// PostgreSQL passes the contracts of Store and MessageStore.
+// PostgreSQL passes the contracts of Store, MessageStore and CallbackStore.
 #include "storage/conformance/conformance.h"
 
 #include "storage/conformance/callbacks_conformance.h"
@@ -44,7 +44,7 @@ std::unique_ptr<StoreHarness> make_postgres_harness() {
 
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreConformance, testing::Values(&make_postgres_harness));
 INSTANTIATE_TEST_SUITE_P(Postgres, MessageConformance, testing::Values(&make_postgres_harness));
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CallbackConformance);  // it keeps none
+INSTANTIATE_TEST_SUITE_P(Postgres, CallbackConformance, testing::Values(&make_postgres_harness));
 
 }  // namespace
 }  // namespace countersign::storage

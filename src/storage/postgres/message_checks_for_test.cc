@@ -73,6 +73,10 @@ constexpr Check kChecks[] = {
     {"people left out by a job that is no more",
      "SELECT count(*) FROM fan_out_left_out WHERE message NOT IN "
      "(SELECT message FROM fan_out_jobs)"},
+    {"callbacks that wait without a queue",
+     "SELECT count(*) FROM callbacks c WHERE state = 1 AND NOT EXISTS (SELECT "
+     "FROM callback_queues q WHERE q.application = c.application AND q.type = c.type "
+     "AND q.endpoint = c.endpoint)"},
     {"anything left of the erased",
      "SELECT count(*) FROM inboxes i WHERE erased AND (top <> floor OR bytes <> 0 "
      "OR EXISTS (SELECT FROM message_devices WHERE inbox = i.id) "

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "storage/message_ids.h"
+#include "storage/postgres/callbacks.h"
 #include "storage/postgres/message_batches.h"
 #include "storage/postgres/message_history.h"
 #include "storage/postgres/message_rows.h"
@@ -332,7 +333,9 @@ Result<std::size_t> PostgresMessages::erase(const UserKey& user, SystemTime, std
       database_.write("SELECT erase_user($1, $2, $3, $4)", user.application,
                       type_number(user.identity), user.identity.endpoint, sql_limit(limit));
   if (!erased) return erased.failure();
-  return static_cast<std::size_t>(erased->front().integer(0));
+  const auto gone = static_cast<std::size_t>(erased->front().integer(0));
+  if (gone > 0) return gone;
+  return remove_callbacks_of(database_, user, limit);
 }
 
 }  // namespace countersign::storage::postgres

@@ -2,6 +2,7 @@
 
 #include "storage/postgres/accounts.h"
 #include "storage/postgres/applications.h"
+#include "storage/postgres/callbacks.h"
 #include "storage/postgres/database.h"
 #include "storage/postgres/instances.h"
 #include "storage/postgres/known_devices.h"
@@ -27,6 +28,7 @@ class PostgresStore final : public Store {
         revocations_(*database_),
         applications_(*database_),
         meta_(*database_),
+        callbacks_(*database_),
         messages_(*database_, std::move(lanes)) {}
 
   AccountStore& accounts() override { return accounts_; }
@@ -38,6 +40,7 @@ class PostgresStore final : public Store {
   ApplicationStore& applications() override { return applications_; }
   MetaStore& meta() override { return meta_; }
   MessageStore& messages() override { return messages_; }
+  CallbackStore* callbacks() override { return &callbacks_; }
 
   Result<void> ping() override {
     Result<Rows> answer = database_->read("SELECT count(*) FROM schema_migrations");
@@ -62,6 +65,7 @@ class PostgresStore final : public Store {
   PostgresRevocations revocations_;
   PostgresApplications applications_;
   PostgresMeta meta_;
+  PostgresCallbacks callbacks_;
   PostgresMessages messages_;
 };
 
