@@ -145,27 +145,25 @@ void MessageWorld::see_entries(SimulatedDevice& device, const std::string& frame
 
 void MessageWorld::check_cursors() {
   const auto& state = messages_.state();
-  for (const auto& [name, device] : state.devices) {
-    if (device.epoch != state.epoch) continue;
-    const auto highest = highest_pushed_.find({name.second, device.epoch});
+  for (const SimulatedDevice& device : devices_) {
+    const std::string user = user_name(device.user);
+    const auto stored = state.devices.find({user, device.name});
+    if (stored == state.devices.end() || stored->second.epoch != state.epoch) continue;
+    const auto highest = highest_pushed_.find({device.name, state.epoch});
     if (highest == highest_pushed_.end()) continue;
+    // Frames of this step that have not been looked at count, too.
+    if (device.channel && device.read < device.channel->frames.size()) continue;
     // Attaching raises a cursor to the floor: there is nothing below.
-    const std::int64_t floor = state.inboxes.at(name.first).floor;
-    if (device.cursor > std::max(highest->second, floor)) {
-      // Frames of this step have not been looked at; they count.
-      const auto owner = std::find_if(devices_.begin(), devices_.end(),
-                                      [&](const auto& other) { return other.name == name.second; });
-      const bool all_read = !owner->channel || owner->read == owner->channel->frames.size();
-      if (all_read) complain("the cursor of " + name.second + " passed what was pushed");
+    const std::int64_t floor = state.inboxes.at(user).floor;
+    if (stored->second.cursor > std::max(highest->second, floor)) {
+      complain("the cursor of " + device.name + " passed what was pushed");
     }
   }
 }
 
 // Lets everything be done that is under way.
 void MessageWorld::rest(bool unlucky) {
-  const auto busy = [this](const auto& node) {
-    return node->tasks.size() > 0 || !node->shard.idle();
-  };
+  const auto busy = [](const auto& node) { return node->tasks.size() > 0 || !node->shard.idle(); };
   int turns = 0;
   do {
     if (++turns > 500) return complain("it does not come to rest");
