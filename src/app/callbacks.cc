@@ -10,6 +10,7 @@ namespace {
 
 net::HttpClientOptions client_options(const config::Settings& settings) {
   net::HttpClientOptions options;
+  options.threads = gateway::CallbackWorkerOptions().at_once;  // no post waits for another one
   options.allowed_private_hosts = settings.callbacks_allowed_private_hosts;
   options.ca_file = settings.callbacks_ca_file;
   return options;
