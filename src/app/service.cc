@@ -402,9 +402,10 @@ Result<void> RunningService::listen() {
     options->certificate_file = s.server_tls_certificate;
     options->key_file = s.server_tls_key;
   }
-  server_ = net::Server::create(*options, site_, &door_, core_->clock(), core_->random(),
-                                core_->metrics());
-  if (auto started = server_->start(); !started) return started.failure();
+  auto server = net::Server::create(*options, site_, &door_, core_->clock(), core_->random(),
+                                    core_->metrics());
+  if (auto started = server->start(); !started) return started.failure();
+  server_ = std::move(server);
   url_ = (server_->tls() ? "https://" : "http://") + url_authority(options->host, server_->port());
   if (s.server_public_url.empty()) {
     if (auto set = origin_->set_public_url(url_); !set) return set.failure();

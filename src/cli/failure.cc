@@ -11,9 +11,11 @@ int report(std::ostream& err, const Error& error) {
   std::string detail = error.detail;
   std::ranges::replace(detail, '\n', ' ');
   if (!detail.empty() && text.ends_with('.')) text.remove_suffix(1);
-  err << "countersign: " << text;
-  if (!detail.empty()) err << ": " << detail;
-  err << '\n';
+  // In one piece: the log's thread may be writing to the same place.
+  std::string line = "countersign: ";
+  line.append(text);
+  if (!detail.empty()) line.append(": ").append(detail);
+  err << line.append("\n");
   switch (error.code) {
     case ErrorCode::kUsage:
     case ErrorCode::kUnknownSetting:
