@@ -11,7 +11,8 @@ import time
 
 OPEN_LIMITS = ("limits.max_connections=30000", "limits.max_connections_per_address=2000",
                "limits.commands_per_second=5000", "limits.messages_per_second=5000",
-               "messages.unknown_users=keep")
+               "messages.unknown_users=keep", "messages.inbox_entries=1000000",
+               "messages.inbox_entries_of_sender=1000000")
 
 
 def realtime():

@@ -78,6 +78,7 @@ export class Ledger {
     if (message.reply === null) {
       this.counts.accepted++;
       message.reply = { conv: reply.conv, seq: reply.seq, offset: reply.offset, time: reply.time };
+      if (reply.left_out?.length > 0) this.#violation("refused", `message ${number} leaves out ${JSON.stringify(reply.left_out)}`);
       this.#own(reply.conv, reply.seq, number);
     } else {
       for (const member of ["conv", "seq", "offset", "time"]) {

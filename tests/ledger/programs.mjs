@@ -96,6 +96,10 @@ const settingsOfRun = {
   "limits.max_connections_per_address": 20000,
   "limits.commands_per_second": 500,
   "limits.messages_per_second": 1000,
+  // Few people who say in half an hour what others say in years.
+  "messages.inbox_entries": 1000000,
+  "messages.inbox_entries_of_sender": 1000000,
+  "messages.inbox_mebibytes": 4096,
 };
 
 export function countersignArguments({ folder, host = "127.0.0.1", port, settings = {} }) {
