@@ -140,14 +140,13 @@ void Mailroom::sweep(base::SteadyTime now) {
 void Mailroom::ask_tops() {
   const std::size_t count = std::min(static_cast<std::size_t>(due_), options_.users_at_once);
   if (count == 0 || boxes_.empty()) return;
-  due_ -= static_cast<double>(count);
   std::vector<storage::UserKey> users;
   for (auto box = boxes_.upper_bound(asked_); users.size() < count; ++box) {
     if (box == boxes_.end()) box = boxes_.begin();
     users.push_back(box->first);
     if (users.size() == boxes_.size()) break;
   }
-  asked_ = users.back();
+  const storage::UserKey last = users.back();
   asking_ = tasks_.try_submit(
       [&store = store_, shard = shard_, token = token_, users = std::move(users)]() mutable {
         auto tops = store.tops(users);
@@ -157,6 +156,9 @@ void Mailroom::ask_tops() {
               if (token->mailroom != nullptr) token->mailroom->on_tops(users, tops, epoch);
             });
       });
+  if (!asking_) return;  // no worker has room: it stays their turn
+  asked_ = last;
+  due_ -= static_cast<double>(count);
 }
 
 void Mailroom::on_tops(const std::vector<storage::UserKey>& users,

@@ -151,6 +151,19 @@ TEST_F(MailroomTest, AsksAgainSoonWhenTheStoreFails) {
   EXPECT_EQ(ann_.tops.size(), 1U);
 }
 
+TEST_F(MailroomTest, LeavesItSomebodysTurnWhenNoWorkerHasRoom) {
+  mailroom_.join(ann_, key("ann"), shard_);
+  mailroom_.join(bob_, key("bob"), shard_);
+  tasks_.set_capacity(0);
+  mailroom_.on_gap();
+  sweep(milliseconds(1));
+  EXPECT_TRUE(ann_.tops.empty());
+  tasks_.set_capacity(64);
+  sweep(milliseconds(1));
+  EXPECT_EQ(ann_.tops.size(), 1U);
+  EXPECT_EQ(bob_.tops.size(), 1U);
+}
+
 TEST_F(MailroomTest, TellsEverybodyWhenTheStoreHasBecomeAnother) {
   mailroom_.join(ann_, key("ann"), shard_);
   mailroom_.join(bob_, key("bob"), shard_);

@@ -28,6 +28,14 @@ void append_users(std::string& out, std::span<const Identity> users) {
   }
 }
 
+// Whose budget it is: application, type and endpoint, as everywhere.
+std::string budget_name(const storage::UserKey& user) {
+  std::string out;
+  append_part(out, user.application);
+  append_users(out, {&user.identity, 1});
+  return out;
+}
+
 // `,"to":[…]`: all members, as readers of a message to more than one see it.
 std::string to_member(std::span<const Identity> members) {
   std::string out = ",\"to\":[";
@@ -113,8 +121,7 @@ std::string MessageDesk::digest(const Client& client, std::string_view kind,
 bool MessageDesk::within_budget(const Client& client, std::uint32_t id, double cost,
                                 const Reply& reply) {
   if (client.instance.empty()) return true;  // the server API has a throttle of its own
-  const auto wait = budget_.take(client.user.application + '\0' + client.user.identity.endpoint,
-                                 cost, clock_.steady());
+  const auto wait = budget_.take(budget_name(client.user), cost, clock_.steady());
   if (wait) reply(protocol::encode_error(id, ErrorCode::kTooManyRequests, *wait));
   return !wait;
 }
@@ -306,8 +313,8 @@ void MessageDesk::publish(const Job& job, const storage::Sent& sent) {
   publisher_.entries(application, message, send.message_id, job.epoch, sent.deliveries);
   if (sent.fan_out_pending && wake_fan_out_) wake_fan_out_();
   if (!send.instance.empty() && !send.group.empty() && sent.deliveries.size() > 2) {
-    budget_.charge(application + '\0' + send.sender.identity.endpoint,
-                   static_cast<double>(sent.deliveries.size() - 2), clock_.steady());
+    budget_.charge(budget_name(send.sender), static_cast<double>(sent.deliveries.size() - 2),
+                   clock_.steady());
   }
 }
 

@@ -1,16 +1,15 @@
 #include "gateway/send_budget.h"
 
 #include <algorithm>
-#include <functional>
+#include <utility>
 
 namespace countersign::gateway {
 
 std::optional<std::chrono::milliseconds> SendBudget::take(std::string_view user, double cost,
                                                           base::SteadyTime now) {
-  const std::size_t hash = std::hash<std::string_view>()(user);
-  Stripe& stripe = stripe_of(hash);
+  Stripe& stripe = stripe_of(user);
   const std::lock_guard lock(stripe.mutex);
-  Row& row = refill(stripe, hash, now);
+  Row& row = refill(stripe, user, now);
   if (row.left < 1) {
     const double seconds = (1 - row.left) / options_.per_second;
     return std::chrono::milliseconds(1 + static_cast<long>(seconds * 1000));
@@ -20,18 +19,18 @@ std::optional<std::chrono::milliseconds> SendBudget::take(std::string_view user,
 }
 
 void SendBudget::charge(std::string_view user, double cost, base::SteadyTime now) {
-  const std::size_t hash = std::hash<std::string_view>()(user);
-  Stripe& stripe = stripe_of(hash);
+  Stripe& stripe = stripe_of(user);
   const std::lock_guard lock(stripe.mutex);
-  Row& row = refill(stripe, hash, now);
+  Row& row = refill(stripe, user, now);
   row.left = std::max(row.left - cost, -options_.burst);
 }
 
-SendBudget::Row& SendBudget::refill(Stripe& stripe, std::size_t hash, base::SteadyTime now) {
-  if (stripe.rows.size() >= options_.max_users / kStripes && !stripe.rows.contains(hash)) {
+SendBudget::Row& SendBudget::refill(Stripe& stripe, std::string_view user, base::SteadyTime now) {
+  std::string name(user);
+  if (stripe.rows.size() >= options_.max_users / kStripes && !stripe.rows.contains(name)) {
     make_room(stripe, now);
   }
-  const auto [entry, made] = stripe.rows.try_emplace(hash, Row{options_.burst, now});
+  const auto [entry, made] = stripe.rows.try_emplace(std::move(name), Row{options_.burst, now});
   Row& row = entry->second;
   const double passed = std::chrono::duration<double>(now - row.at).count();
   if (!made && passed > 0) {

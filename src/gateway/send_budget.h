@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,7 +31,8 @@ class SendBudget {
  public:
   explicit SendBudget(SendBudgetOptions options) : options_(options) {}
 
-  /// Takes `cost`, if anything is left: what is taken beyond that is a debt, paid off in time.
+  /// `user` names a user: equal for one, different for two. Takes `cost`, if anything is left: what
+  /// is taken beyond that is a debt, paid off in time.
   /// @return how long to wait, if nothing is left.
   std::optional<std::chrono::milliseconds> take(std::string_view user, double cost,
                                                 base::SteadyTime now);
@@ -47,12 +49,14 @@ class SendBudget {
   };
   struct Stripe {
     std::mutex mutex;
-    std::unordered_map<std::size_t, Row> rows;  // by hash of the user
+    std::unordered_map<std::string, Row> rows;  // by user: a name that collides costs nobody else
   };
 
-  Row& refill(Stripe& stripe, std::size_t hash, base::SteadyTime now);
+  Row& refill(Stripe& stripe, std::string_view user, base::SteadyTime now);
   void make_room(Stripe& stripe, base::SteadyTime now);
-  Stripe& stripe_of(std::size_t hash) { return stripes_[hash % kStripes]; }
+  Stripe& stripe_of(std::string_view user) {
+    return stripes_[std::hash<std::string_view>()(user) % kStripes];
+  }
 
   const SendBudgetOptions options_;
   std::array<Stripe, kStripes> stripes_;

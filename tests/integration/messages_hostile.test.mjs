@@ -4,6 +4,7 @@ import test from "node:test";
 import { Device, messageId, ticketFor, user } from "../support/inbox.mjs";
 import { newName, newPerson } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
+import { mint } from "../support/tickets.mjs";
 import { Gateway } from "../support/websocket.mjs";
 
 const server = await startServer({ settings: { "limits.messages_per_second": 10000, "limits.commands_per_second": 1000 } });
@@ -114,7 +115,7 @@ test("a flood of messages is 111 with the time to wait, and nobody else notices"
   const strict = await startServer({
     settings: { "limits.messages_per_second": 2, "limits.commands_per_second": 10000, "messages.unknown_users": "keep" },
   });
-  const [ann, bob, eve] = [newName("ann"), newName("bob"), newName("eve")];
+  const [ann, bob, eve] = [`${newName("ann")}@example.org`, newName("bob"), newName("eve")];
   const a = await Device.connect(strict, ann);
   const second = await Device.connect(strict, ann, { device: "second" });
   const e = await Device.connect(strict, eve);
@@ -129,6 +130,11 @@ test("a flood of messages is 111 with the time to wait, and nobody else notices"
   }
   assert.equal(code(await second.send(bob, "x")), 111, "on every connection of the user");
   await e.sent(bob, "quiet");
+  // The user with this e-mail address is somebody else than the user of this name.
+  const { applicationKey: key, applicationSecret: secret } = strict;
+  const ticket = mint({ key, secret, identity: { type: "email", endpoint: ann } });
+  const namesake = await Device.connect(strict, ann, { ticket });
+  assert.equal(code(await namesake.send(bob, "y")), undefined);
 });
 
 test("who signed out hears nothing more and sends nothing more", async () => {
