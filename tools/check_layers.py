@@ -11,7 +11,8 @@ FLOORS = {
     "base": 1, "config": 1, "protocol": 1,
     "storage": 2, "bus": 2,
     "accounts": 3, "sessions": 3, "issuing": 3, "gateway": 3,
-    "net": 4, "web": 4, "storage/sqlite": 4, "storage/postgres": 4, "storage/conformance": 4,
+    "gateway/classic": 3,
+    "net": 4, "web": 4, "web/classic": 4, "storage/sqlite": 4, "storage/postgres": 4, "storage/conformance": 4,
     "bus/local": 4, "bus/nats": 4, "bus/conformance": 4,
     "app": 5,
     "cli": 6,
@@ -20,12 +21,13 @@ FLOORS = {
 SAME_FLOOR = {
     ("config", "base"), ("protocol", "base"), ("issuing", "accounts"), ("issuing", "sessions"),
     ("accounts", "sessions"), ("web", "net"), ("ticket", "countersign"), ("countersign", "ticket"),
-    ("storage/conformance", "storage/sqlite"),
+    ("storage/conformance", "storage/sqlite"), ("gateway/classic", "gateway"),
+    ("web/classic", "web"), ("web/classic", "net"),
 }
 # Whole libraries that one room hides from all others.
 HIDDEN = {
     r"boost/beast": {"net"},
-    r"boost/": {"net", "web", "app", "protocol", "cli"},
+    r"boost/": {"net", "web", "web/classic", "app", "protocol", "cli"},
     r"sqlite3\.h": {"storage/sqlite"},
     r"libpq|postgres_ext\.h": {"storage/postgres"},
     r"nats(/|\.h)": {"bus/nats"},

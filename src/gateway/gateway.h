@@ -83,6 +83,8 @@ class Gateway {
   /// Null if clients get no inbox.
   Messaging* messaging() { return messaging_.get(); }
   RevocationPoller& poller() { return poller_; }
+  /// The workers that wait for the store.
+  TaskQueue& tasks() { return tasks_; }
   /// Hears of revocations as recently as it must. For /readyz.
   bool fenced() const { return poller_.fenced(clock_.steady()); }
 
