@@ -32,6 +32,12 @@ class HttpHandler {
   virtual Awaitable<Response> handle(Request& request, Shard& shard) = 0;
   /// Answers what never became a request: 400, 408, 413, 431, 503 for `code`.
   virtual Response refuse(ErrorCode code) const = 0;
+  /// The same once the head of the request has been read: its fields can be looked at, the body
+  /// cannot.
+  virtual Response refuse_request(ErrorCode code, const Request& head) const {
+    static_cast<void>(head);
+    return refuse(code);
+  }
 };
 
 class WebSocketDoor {

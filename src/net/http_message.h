@@ -3,6 +3,7 @@
 #ifndef COUNTERSIGN_NET_HTTP_MESSAGE_H_
 #define COUNTERSIGN_NET_HTTP_MESSAGE_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,8 @@
 #include "net/address.h"
 
 namespace countersign::net {
+
+class HeldAnswer;
 
 /// A whole request, body included. Views point into the connection's buffers and are valid until
 /// the handler's coroutine ends. Source: RFC 9110, RFC 9112.
@@ -45,6 +48,8 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   bool close = false;  ///< end the connection after this answer
+  /// Set: this is no answer yet, and nothing else here counts (net/held_answer.h).
+  std::shared_ptr<HeldAnswer> held;
 
   void set(std::string name, std::string value) {
     headers.emplace_back(std::move(name), std::move(value));

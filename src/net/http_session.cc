@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/client_address.h"
 #include "net/connection.h"
+#include "net/held_answer.h"
 #include "net/response_writer.h"
 #include "net/shard_impl.h"
 #include "net/timer_wheel.h"
@@ -57,7 +58,16 @@ class HttpSession final : public Connection, private TimerWheel::Timer {
   void on_stop() override;
 
  private:
-  enum class Stage : std::uint8_t { kHandshake, kIdle, kHead, kBody, kHandler, kWrite, kLinger };
+  enum class Stage : std::uint8_t {
+    kHandshake,
+    kIdle,
+    kHead,
+    kBody,
+    kHandler,
+    kHeld,
+    kWrite,
+    kLinger
+  };
   enum class Step : std::uint8_t { kDone, kFailed, kClosed, kWantRead, kWantWrite };
 
   void on_expired() override;
@@ -71,11 +81,15 @@ class HttpSession final : public Connection, private TimerWheel::Timer {
   Step begin_body();
   Awaitable<Step> read_body();
   Awaitable<Response> answer_request();
+  Awaitable<bool> hold(Response& response);
+  Step take_early_input();
   Awaitable<bool> become_websocket();
   Awaitable<bool> send(Response response, bool keep_alive);
   Awaitable<bool> write(std::string_view text);
   Awaitable<void> linger();
-  Response refusal(ErrorCode code) const { return shard_.server().refusal(code); }
+  Response refusal(ErrorCode code) const {
+    return shard_.server().refusal(code, head_known_ ? &workspace_->request : nullptr);
+  }
   bool draining() const { return shard_.server().draining.load(std::memory_order_relaxed); }
 
   ShardImpl& shard_;
@@ -87,6 +101,10 @@ class HttpSession final : public Connection, private TimerWheel::Timer {
   std::size_t body_limit_ = 0;
   ErrorCode fault_ = ErrorCode::kMalformedRequest;  ///< why a step failed
   Stage stage_ = Stage::kHandshake;
+  bool head_known_ = false;    ///< the workspace holds the head of the present request
+  bool http11_ = true;         ///< the present request's version
+  bool head_only_ = false;     ///< it was HEAD
+  bool wants_more_ = false;    ///< its sender wants to keep the connection
   bool served_ = false;        ///< at least one request
   std::uint8_t in_a_row_ = 0;  ///< requests served since the session last waited
   bool expired_ = false;       ///< the stage's time is over
@@ -105,6 +123,7 @@ void HttpSession::on_expired() {
 }
 
 void HttpSession::on_drain() {
+  if (stage_ == Stage::kHeld) return on_expired();
   if (stage_ == Stage::kLinger || (stage_ == Stage::kIdle && served_ && !stream_.readable())) {
     closing_ = true;
     stream_.cancel();
@@ -171,11 +190,15 @@ Awaitable<void> HttpSession::run() {
     }
     shard_.timers().disarm(*this);
     stage_ = Stage::kHandler;
+    http11_ = workspace_->parser.http11();
+    wants_more_ = workspace_->parser.keep_alive();
 
     Request& request = workspace_->request;
     shard_.make_request_id(request.id);
     if (step == Step::kDone) {
       input_used_ = workspace_->parser.head_size();
+      head_known_ = true;
+      head_only_ = request.method == "HEAD";
       request.peer = peer_;
       resolve_client(request, stream_.tls(), shard_.server().options.trusted_proxies);
       if (is_upgrade(shard_.server(), request)) {
@@ -202,12 +225,16 @@ Awaitable<void> HttpSession::run() {
     shard_.timers().disarm(*this);
     stage_ = Stage::kHandler;
     Response response = co_await answer_request();
-    const bool keep_alive = workspace_->parser.keep_alive() && !response.close && !draining();
+    if (response.held) {
+      const bool answered = co_await hold(response);
+      if (!answered) co_return;
+    }
+    const bool keep_alive = wants_more_ && !response.close && !draining();
     const bool sent = co_await send(std::move(response), keep_alive);
     if (!sent) co_return;
     if (!keep_alive) {
       // Who asked for the end has sent all they wanted.
-      if (workspace_->parser.keep_alive()) co_await linger();
+      if (wants_more_) co_await linger();
       co_return;
     }
     served_ = true;
@@ -254,6 +281,8 @@ void HttpSession::begin_request() {
     if (!w.holds_input()) release_workspace();
   }
   input_used_ = 0;
+  head_known_ = false;
+  head_only_ = false;
   const auto& limits = shard_.limits();
   if (admission_.refused()) {
     enter(Stage::kIdle, std::min(kRefusalTimeout, limits.header_timeout));
@@ -361,6 +390,67 @@ Awaitable<Response> HttpSession::answer_request() {
   co_return refusal(ErrorCode::kInternal);
 }
 
+/// Waits for an answer that is held, and puts it in `response`. False if the client is gone.
+Awaitable<bool> HttpSession::hold(Response& response) {
+  struct Sink final : AnswerSink {
+    explicit Sink(HttpSession& owner) : session(owner) {}
+    void answer(Response given) override {
+      if (response) return;
+      response = std::move(given);
+      session.stream_.cancel();
+    }
+    HttpSession& session;
+    std::optional<Response> response;
+  };
+  const std::string id = workspace_->request.id;
+  head_known_ = false;
+  workspace_->input.consume(input_used_);
+  input_used_ = 0;
+  workspace_->input.append(workspace_->pipelined);
+  workspace_->pipelined.clear();
+  workspace_->body.clear();
+  if (!workspace_->holds_input()) release_workspace();
+
+  Sink sink(*this);  // outlives what may call it
+  const std::shared_ptr<HeldAnswer> held = std::move(response.held);
+  enter(Stage::kHeld, held->limit());
+  held->begin(sink);
+  if (draining()) on_expired();
+  Step step = Step::kWantRead;
+  while (!sink.response) {
+    if (expired_) {
+      sink.answer(held->give_up());
+      break;
+    }
+    co_await stream_.wait(step == Step::kWantWrite ? Status::kWantWrite : Status::kWantRead,
+                          kAwait);
+    if (closing_) co_return false;
+    if (sink.response || expired_) continue;
+    step = take_early_input();
+    if (step == Step::kClosed) co_return false;
+  }
+  expired_ = false;
+  shard_.timers().disarm(*this);
+  stage_ = Stage::kHandler;
+  response = std::move(*sink.response);
+  if (!workspace_) workspace_ = shard_.workspaces().take();
+  workspace_->request.id = id;
+  co_return true;
+}
+
+/// Reads what a client sends while its answer is held: the next request at most.
+HttpSession::Step HttpSession::take_early_input() {
+  std::size_t got = 0;
+  const auto buffer = shard_.read_buffer();
+  const Status status = stream_.read_some(buffer, got);
+  if (status != Status::kOk) return step_of(status);
+  if (!workspace_) workspace_ = shard_.workspaces().take();
+  InputBuffer& input = workspace_->input;
+  if (input.data().size() + got > shard_.limits().max_header_bytes) return Step::kClosed;
+  input.append(std::string_view(buffer.data(), got));
+  return Step::kWantRead;
+}
+
 /// True if the connection goes on as HTTP.
 Awaitable<bool> HttpSession::become_websocket() {
   Workspace& w = *workspace_;
@@ -380,7 +470,7 @@ Awaitable<bool> HttpSession::become_websocket() {
   }
 
   if (auto* const response = std::get_if<Response>(&decision)) {
-    const bool keep_alive = decided && w.parser.keep_alive() && !response->close && !draining();
+    const bool keep_alive = decided && wants_more_ && !response->close && !draining();
     const bool sent = co_await send(std::move(*response), keep_alive);
     if (sent && !keep_alive) co_await linger();
     served_ = true;
@@ -408,9 +498,9 @@ Awaitable<bool> HttpSession::become_websocket() {
 Awaitable<bool> HttpSession::send(Response response, bool keep_alive) {
   Workspace& w = *workspace_;
   ResponseFrame frame;
-  frame.http11 = w.parser.http11();
+  frame.http11 = http11_;
   frame.keep_alive = keep_alive;
-  frame.head_only = w.request.method == "HEAD" && input_used_ > 0;
+  frame.head_only = head_only_;
   frame.date = shard_.date();
   frame.request_id = w.request.id;
   w.output.clear();

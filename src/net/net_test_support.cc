@@ -77,6 +77,54 @@ bool Event::wait() {
   return changed_.wait_for(lock, 20s, [&] { return set_; });
 }
 
+class TestHandler::Hold final : public HeldAnswer {
+ public:
+  Hold(TestHandler& owner, std::chrono::milliseconds limit) : owner_(owner), limit_(limit) {}
+  ~Hold() override {
+    if (sink_ == nullptr) return;
+    --owner_.held;
+    if (!answered_) owner_.dropped.set();
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+  std::chrono::milliseconds limit() const override { return limit_; }
+  void begin(AnswerSink& sink) override {
+    sink_ = &sink;
+    ++owner_.held;
+    owner_.holding.set();
+    if (limit_.count() == 0) answer("at once");
+  }
+  Response give_up() override {
+    answered_ = true;
+    Response response;
+    response.body = "gave up";
+    return response;
+  }
+  void answer(const std::string& body) {
+    answered_ = true;
+    Response response;
+    response.body = body;
+    sink_->answer(std::move(response));
+  }
+
+ private:
+  TestHandler& owner_;
+  const std::chrono::milliseconds limit_;
+  AnswerSink* sink_ = nullptr;
+  bool answered_ = false;
+};
+
+void TestHandler::release_held(const std::string& body) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [shard, hold] : holds_) {
+    shard->post([hold = hold, body] {
+      if (const auto still = hold.lock()) still->answer(body);
+    });
+  }
+  holds_.clear();
+}
+
 Awaitable<Response> TestHandler::handle(Request& request, Shard& shard) {
   Response response;
   response.set("content-type", "text/plain");
@@ -95,6 +143,12 @@ Awaitable<Response> TestHandler::handle(Request& request, Shard& shard) {
     response.set("x-evil", "a\r\nx-injected: b");
   } else if (request.path == "/close") {
     response.close = true;
+  } else if (request.path == "/hold") {
+    const std::chrono::milliseconds limit(std::stoi(std::string(request.query)));
+    const auto hold = std::make_shared<Hold>(*this, limit);
+    const std::lock_guard lock(mutex_);
+    holds_.emplace_back(&shard, hold);
+    response.held = hold;
   } else if (request.path == "/wait") {
     response.body =
         co_await await_callback<std::string>(shard, [this](std::function<void(std::string)> done) {
@@ -123,6 +177,12 @@ Response TestHandler::refuse(ErrorCode code) const {
   Response response;
   response.status = http_status(code);
   response.body = error_name(code);
+  return response;
+}
+
+Response TestHandler::refuse_request(ErrorCode code, const Request& head) const {
+  Response response = refuse(code);
+  response.set("x-path", std::string(head.path));
   return response;
 }
 

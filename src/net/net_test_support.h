@@ -4,14 +4,17 @@
 #ifndef COUNTERSIGN_NET_NET_TEST_SUPPORT_H_
 #define COUNTERSIGN_NET_NET_TEST_SUPPORT_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "net/held_answer.h"
 #include "net/server.h"
 #include "net/unique_fd.h"
 #include "net/websocket_codec.h"
@@ -32,7 +35,8 @@ class Event {
 };
 
 /// `/echo` answers method, path, query, body, client and secure as lines; `/large` 300 kB; `/shard`
-/// the shard's index; `/throw` throws; `/split` answers a field with a line end; `/wait` waits for
+/// the shard's index; `/throw` throws; `/hold?MS` holds its answer for that long or until
+/// release_held(); `/split` answers a field with a line end; `/wait` waits for
 /// release(); else 404.
 class TestHandler final : public HttpHandler {
  public:
@@ -41,14 +45,24 @@ class TestHandler final : public HttpHandler {
   std::size_t body_limit(std::string_view, std::string_view) const override { return kBodyLimit; }
   Awaitable<Response> handle(Request& request, Shard& shard) override;
   Response refuse(ErrorCode code) const override;
+  /// Names the path.
+  Response refuse_request(ErrorCode code, const Request& head) const override;
 
   void release();
   Event waiting;  ///< a request to `/wait` has come
+  /// Answers every `/hold` with `body`; any thread.
+  void release_held(const std::string& body);
+  Event holding;             ///< a `/hold` has begun to wait
+  Event dropped;             ///< a `/hold` has ended without an answer
+  std::atomic<int> held{0};  ///< `/hold`s that wait
 
  private:
   std::mutex mutex_;
   bool released_ = false;
   std::vector<std::function<void()>> held_;
+
+  class Hold;
+  std::vector<std::pair<Shard*, std::weak_ptr<Hold>>> holds_;
 };
 
 /// What a channel saw.

@@ -54,8 +54,8 @@ ServerContext::ServerContext(ServerOptions options_, HttpHandler& handler_, WebS
       limits(options.limits.max_connections, options.limits.max_connections_per_address,
              random_number(random_)) {}
 
-Response ServerContext::refusal(ErrorCode code) const {
-  Response response = handler.refuse(code);
+Response ServerContext::refusal(ErrorCode code, const Request* head) const {
+  Response response = head != nullptr ? handler.refuse_request(code, *head) : handler.refuse(code);
   const bool says_when = std::any_of(
       response.headers.begin(), response.headers.end(),
       [](const auto& header) { return equals_ignoring_case(header.first, "retry-after"); });

@@ -35,7 +35,8 @@ struct ServerContext {
                 const base::Clock& clock_, base::Random& random_, base::Metrics& metrics_);
 
   /// The handler's answer to a request that never reached it; 503 says when to come again.
-  Response refusal(ErrorCode code) const;
+  /// @param head  the request as far as it is known; null: not even its head.
+  Response refusal(ErrorCode code, const Request* head = nullptr) const;
 
   /// The certificate for new connections; null when the server speaks plain HTTP.
   std::shared_ptr<const TlsContext> tls() const {
