@@ -103,8 +103,6 @@ TEST(HeldAnswer, EndsWithTheServerAtTheLatest) {
   client.send(hold(kLong));
   ASSERT_TRUE(server.handler.holding.wait());
   server.server->stop();
-  server.server.reset();
-  EXPECT_EQ(server.handler.held, 0);
   client.read_to_end();
 }
 
