@@ -57,6 +57,10 @@ test() {
   command_of ip iproute2
   command_of openssl openssl
   command_of nats-server nats-server
+  command_of nginx nginx-light
+  command_of certutil libnss3-tools
+  command_of ruby ruby
+  command_of php php-cli
   header_of gtest/gtest.h libgtest-dev
   header_of gmock/gmock.h libgmock-dev
   header_of rapidcheck.h librapidcheck-dev

@@ -12,7 +12,6 @@
 
 #include "countersign/user_ticket.h"
 
-#include "app/dev_certificate.h"
 #include "app/sealing.h"
 #include "base/encoding.h"
 
@@ -268,19 +267,6 @@ TEST(Sealer, OpensOnlyInItsOwnRowPurposeAndKey) {
   EXPECT_FALSE(sealer.open(sealed, "row 1", "k2").ok());
   EXPECT_FALSE(Sealer(key, "others", random).open(sealed, "row 1", "k1").ok());
   EXPECT_FALSE(sealer.open(sealed.substr(0, 20), "row 1", "k1").ok());
-}
-
-TEST(DevCertificate, WritesThreeFilesAndKeepsTheKeyPrivate) {
-  std::string pattern = ::testing::TempDir() + "countersign-cert-XXXXXX";
-  const std::string directory = mkdtemp(pattern.data());
-  const auto files = make_dev_certificate(directory);
-  ASSERT_TRUE(files.ok());
-  EXPECT_THAT(*read_small_file(files->certificate_file), HasSubstr("BEGIN CERTIFICATE"));
-  EXPECT_THAT(*read_small_file(files->key_file), HasSubstr("PRIVATE KEY"));
-  struct stat status {};
-  ASSERT_EQ(::stat(files->key_file.c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 07777u, 0600u);
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

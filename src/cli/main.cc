@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "cli/backup_commands.h"
+#include "cli/certificate_command.h"
 #include "cli/failure.h"
 #include "cli/message_commands.h"
 #include "cli/operator_commands.h"
@@ -279,11 +280,21 @@ void add_other_commands(CLI::App& root, Command& chosen) {
   command->callback(
       [&chosen] { chosen = [] { return run_migrate(store, mode, std::cout, std::cerr); }; });
 
+  static DevCertificateOptions certificate;
   command = root.add_subcommand("dev-certificate",
-                                "Make a TLS certificate for this machine, for development");
-  add_store_options(*command, store, false);
-  command->callback(
-      [&chosen] { chosen = [] { return run_dev_certificate(store, std::cout, std::cerr); }; });
+                                "Make a TLS certificate for this machine, for development, and say "
+                                "how to trust it; a good one is kept");
+  command
+      ->add_option("--name", certificate.names,
+                   "A further name or address of this machine or its network (may be repeated)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command->add_flag("--renew", certificate.renew,
+                    "Make a new one even if there is one that is good for 30 days more");
+  add_store_options(*command, certificate.store, true);
+  command->callback([&chosen] {
+    chosen = [] { return run_dev_certificate(certificate, std::cout, std::cerr); };
+  });
 }
 
 void add_backup_commands(CLI::App& root, Command& chosen) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "app/core.h"
-#include "app/dev_certificate.h"
 #include "base/json_text.h"
 #include "cli/failure.h"
 
@@ -132,22 +131,6 @@ int run_migrate(const StoreOptions& options, app::MigrationMode mode, std::ostre
     return "applied";
   };
   for (const auto& step : *steps) out << step.name << "  " << word(step.state) << '\n';
-  return kExitOk;
-}
-
-int run_dev_certificate(const StoreOptions& options, std::ostream& out, std::ostream& err) {
-  const auto settings = options.load();
-  if (!settings) return report(err, settings.error());
-  if (auto made = app::make_data_directory(settings->data_dir); !made) {
-    return report(err, made.error());
-  }
-  const auto files = app::make_dev_certificate(settings->data_dir);
-  if (!files) return report(err, files.error());
-  out << "certificate  " << files->certificate_file << "\nkey          " << files->key_file
-      << "\nauthority    " << files->authority_file
-      << "\n\nFor this machine's loopback names, 397 days. To be rid of the browser's warning, "
-         "trust "
-         "the\nauthority; its key was forgotten, and it can vouch for nothing but these names.\n";
   return kExitOk;
 }
 

@@ -1,4 +1,4 @@
-// The commands `app …`, `config …`, `migrate` and `dev-certificate`.
+// The commands `app …`, `config …` and `migrate`.
 // Exit status: 0 done; 1 it failed; 2 wrong usage or settings; 3 a file cannot be read.
 #ifndef COUNTERSIGN_CLI_OPERATOR_COMMANDS_H_
 #define COUNTERSIGN_CLI_OPERATOR_COMMANDS_H_
@@ -23,7 +23,6 @@ int run_config_check(const StoreOptions& options, std::ostream& out, std::ostrea
 int run_config_doc(bool markdown, std::ostream& out);
 int run_migrate(const StoreOptions& options, app::MigrationMode mode, std::ostream& out,
                 std::ostream& err);
-int run_dev_certificate(const StoreOptions& options, std::ostream& out, std::ostream& err);
 
 }  // namespace countersign::cli
 

@@ -1,12 +1,11 @@
 // The command line: every command, its answers and its exit statuses.
 import assert from "node:assert/strict";
-import { X509Certificate } from "node:crypto";
 import crypto from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { newName, newPassword } from "../support/people.mjs";
-import { countersign, execute, root, temporaryFolder } from "../support/process.mjs";
+import { countersign, root, temporaryFolder } from "../support/process.mjs";
 import { plant } from "../support/secrets.mjs";
 import { startServer } from "../support/server.mjs";
 import { mint, verify } from "../support/tickets.mjs";
@@ -166,34 +165,6 @@ test("`migrate` brings a store up to date, once", async () => {
   const second = await countersign(["migrate", "--data-dir", dataDir]);
   assert.doesNotMatch(second.stdout, /applied now/);
   assert.ok(pending.code === 0 ? /pending/.test(pending.stdout) : pending.stderr !== "");
-});
-
-test("`dev-certificate`: loopback names only, a name-constrained authority whose key is gone", async () => {
-  const dataDir = path.join(temporaryFolder("certificate"), "var");
-  const made = await countersign(["dev-certificate", "--data-dir", dataDir]);
-  assert.equal(made.code, 0, made.stderr);
-  const files = fs.readdirSync(dataDir).filter((name) => name.startsWith("dev-"));
-  const authorityFile = path.join(dataDir, files.find((name) => /authority|ca/i.test(name)));
-  const leaf = new X509Certificate(fs.readFileSync(path.join(dataDir, "dev-certificate.pem")));
-  const authority = new X509Certificate(fs.readFileSync(authorityFile));
-  assert.ok(authority.ca);
-  assert.ok(!leaf.ca);
-  assert.ok(leaf.verify(authority.publicKey));
-  assert.ok(leaf.checkHost("localhost"));
-  assert.ok(leaf.checkIP("127.0.0.1"));
-  assert.ok(leaf.checkIP("::1"));
-  assert.ok(!leaf.checkHost("example.org"));
-  const days = (Date.parse(leaf.validTo) - Date.now()) / 86400_000;
-  assert.ok(days > 390 && days < 398, `${days} days`);
-  const keys = files.filter((name) => fs.readFileSync(path.join(dataDir, name), "utf8").includes("PRIVATE KEY"));
-  assert.deepEqual(keys, ["dev-certificate.key"], "the authority's key is nowhere");
-  assert.equal(fs.statSync(path.join(dataDir, "dev-certificate.key")).mode & 0o777, 0o600);
-  const text = await execute("openssl", ["x509", "-in", authorityFile, "-noout", "-text"]);
-  assert.match(text.stdout, /Name Constraints: critical/);
-  const verified = await execute("openssl", [
-    "verify", "-CAfile", authorityFile, "-verify_hostname", "localhost", path.join(dataDir, "dev-certificate.pem"),
-  ]);
-  assert.equal(verified.code, 0, verified.stderr);
 });
 
 test("`user add` reads the password from standard input, and people are listed", async () => {

@@ -6,7 +6,7 @@ import { within } from "./waiting.mjs";
 
 export class HttpClient {
   /** @param localAddress  where requests come from, for instance 127.0.0.7. */
-  constructor(server, { localAddress, ca, host = "127.0.0.1" } = {}) {
+  constructor(server, { localAddress, ca = server.ca, host = "127.0.0.1" } = {}) {
     this.server = server;
     this.secure = server.url.startsWith("https:");
     this.host = host;

@@ -40,8 +40,9 @@ export class Server {
    * @param settings  overrides of the quick test settings; undefined leaves the program's default.
    * @param dataDir   default: a new one.
    * @param listen    default: a free port of localhost.
+   * @param ca        the authority of its certificate, which its clients trust.
    */
-  constructor({ settings = {}, dataDir, listen = "localhost:0", env = {}, wrap = [], arguments: more = [] } = {}) {
+  constructor({ settings = {}, dataDir, listen = "localhost:0", env = {}, wrap = [], arguments: more = [], ca } = {}) {
     this.settings = { ...quick, ...settings };
     for (const [key, value] of Object.entries(this.settings)) if (value === undefined) delete this.settings[key];
     this.dataDir = dataDir ?? path.join(temporaryFolder("data"), "var");
@@ -49,6 +50,7 @@ export class Server {
     this.env = env;
     this.wrap = wrap;
     this.more = more;
+    this.ca = ca;
     this.log = new Arrivals();
     this.output = [];
     this.traffic = new Traffic();

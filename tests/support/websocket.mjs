@@ -68,7 +68,7 @@ export class WebSocketClient {
     return this.#socket;
   }
 
-  async #connect(server, { origin, protocol = subprotocol, localAddress, headers = {}, path = "/v1/gateway", ca } = {}) {
+  async #connect(server, { origin, protocol = subprotocol, localAddress, headers = {}, path = "/v1/gateway", ca = server.ca } = {}) {
     const secure = server.url.startsWith("https:");
     this.#traffic = server.traffic;
     this.#said = server.traffic.connection();
