@@ -32,7 +32,7 @@ function disguises(value) {
 // place. Rebuilt when something was planted since.
 const hintAt = 4; // where in a form its four bytes are: beginnings are alike
 const bitmapBits = 20;
-let indexedValues = 0;
+let indexedValues = -1;
 let bitmap;
 let byHint;
 
