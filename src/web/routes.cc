@@ -93,8 +93,16 @@ bool is_api_auth(std::string_view path) {
   return equal_ignoring_case(path, kApiAuthPath) || equal_ignoring_case(path, kApiAuthTutorialPath);
 }
 
-/// True if `path` has the pattern's form; `parameters` becomes what each `{…}` stands for.
-bool matches(std::string_view pattern, std::string_view path, PathParameters& parameters) {
+bool route_serves(const Route& route, std::string_view path, PathParameters& parameters) {
+  if (route.endpoint == Endpoint::kApiAuth) return is_api_auth(path);
+  return matches_pattern(route.path, path, parameters);
+}
+
+}  // namespace
+
+std::span<const Route> routes() { return kRoutes; }
+
+bool matches_pattern(std::string_view pattern, std::string_view path, PathParameters& parameters) {
   std::size_t count = 0;
   for (;;) {
     const std::size_t open = pattern.find('{');
@@ -108,15 +116,6 @@ bool matches(std::string_view pattern, std::string_view path, PathParameters& pa
     path.remove_prefix(end);
   }
 }
-
-bool route_serves(const Route& route, std::string_view path, PathParameters& parameters) {
-  if (route.endpoint == Endpoint::kApiAuth) return is_api_auth(path);
-  return matches(route.path, path, parameters);
-}
-
-}  // namespace
-
-std::span<const Route> routes() { return kRoutes; }
 
 RouteMatch find_route(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? std::string_view("GET") : method;

@@ -81,6 +81,9 @@ std::span<const Route> routes();
 /// What the `{name}`s of a route stand for, in their order; not decoded. Views into the path.
 using PathParameters = std::array<std::string_view, 3>;
 
+/// True if `path` has the pattern's form; `parameters` becomes what each `{…}` stands for.
+bool matches_pattern(std::string_view pattern, std::string_view path, PathParameters& parameters);
+
 struct RouteMatch {
   const Route* route = nullptr;  ///< null: no such method here
   bool path_known = false;
