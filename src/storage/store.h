@@ -22,6 +22,7 @@
 #include "countersign/result.h"
 
 #include "storage/callback_store.h"
+#include "storage/classic_store.h"
 #include "storage/message_store.h"
 #include "storage/records.h"
 
@@ -250,6 +251,8 @@ class Store {
   virtual MessageStore& messages() = 0;
   /// Null: this store keeps none.
   virtual CallbackStore* callbacks() { return nullptr; }
+  /// Null: this store cannot serve the classic door.
+  virtual ClassicStore* classic() { return nullptr; }
 
   /// A cheap read that fails when the store cannot serve. For /readyz.
   virtual Result<void> ping() = 0;

@@ -2,6 +2,7 @@
 #include "storage/conformance/conformance.h"
 
 #include "storage/conformance/callbacks_conformance.h"
+#include "storage/conformance/classic_conformance.h"
 #include "storage/conformance/message_conformance.h"
 #include "storage/sqlite/test_directory.h"
 
@@ -36,6 +37,7 @@ std::unique_ptr<StoreHarness> make_sqlite_harness() { return std::make_unique<Sq
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformance, testing::Values(&make_sqlite_harness));
 INSTANTIATE_TEST_SUITE_P(Sqlite, MessageConformance, testing::Values(&make_sqlite_harness));
 INSTANTIATE_TEST_SUITE_P(Sqlite, CallbackConformance, testing::Values(&make_sqlite_harness));
+INSTANTIATE_TEST_SUITE_P(Sqlite, ClassicConformance, testing::Values(&make_sqlite_harness));
 
 }  // namespace
 }  // namespace countersign::storage

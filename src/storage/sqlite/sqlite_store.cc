@@ -3,6 +3,7 @@
 #include "storage/sqlite/accounts.h"
 #include "storage/sqlite/applications.h"
 #include "storage/sqlite/callbacks.h"
+#include "storage/sqlite/classic.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/instances.h"
 #include "storage/sqlite/known_devices.h"
@@ -28,7 +29,8 @@ class SqliteStore final : public Store {
         applications_(*database_),
         meta_(*database_),
         callbacks_(*database_),
-        messages_(*database_, callbacks_, mutants) {}
+        messages_(*database_, callbacks_, mutants),
+        classic_(*database_) {}
 
   Result<void> open() { return callbacks_.open(); }
 
@@ -42,6 +44,7 @@ class SqliteStore final : public Store {
   MetaStore& meta() override { return meta_; }
   MessageStore& messages() override { return messages_; }
   CallbackStore* callbacks() override { return &callbacks_; }
+  ClassicStore* classic() override { return &classic_; }
 
   Result<void> ping() override {
     if (database_->writer().dead()) {
@@ -67,6 +70,7 @@ class SqliteStore final : public Store {
   SqliteMeta meta_;
   SqliteCallbacks callbacks_;
   SqliteMessages messages_;
+  SqliteClassic classic_;
 };
 
 }  // namespace
