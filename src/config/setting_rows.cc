@@ -337,7 +337,31 @@ const std::vector<SettingRow>& rows() {
        "sends "
        "them. They end up in the logs of every proxy on the way: for trying the tutorial only."},
       {"compat.sinch_sdk", &S::compat_sinch_sdk,
-       "The door for the classic, unmodified Sinch JavaScript SDK. Not available in this version."},
+       "The door for the classic, unmodified Sinch JavaScript SDK (sinch-rtc 1.4): REST below "
+       "/sinch/v1/, publish and subscribe at the root. That SDK insists on https."},
+      {"compat.sinch_hosts", &S::compat_sinch_hosts,
+       "Further names under which clients of that door reach this server: NAME, NAME:PORT, or "
+       ":PORT "
+       "alone, where the server then listens as well. Browsers open six connections to one name "
+       "and "
+       "port, and every page holds one all the time. Named in turn; empty: the host of "
+       "server.public_url alone. Names must not begin with `ps` or `pubsub`, which the SDK "
+       "rewrites."},
+      {"compat.sinch_accounts", &S::compat_sinch_accounts,
+       "Clients of that door may sign up and sign in with a password, as that SDK's newUser() and "
+       "start({username, password}) do. Sign-up also wants accounts.sign_up."},
+      {"compat.sinch_instance_hours",
+       &S::compat_sinch_instance_hours,
+       "How long an instance of that door lives after it was given a ticket: that SDK cannot show "
+       "a "
+       "new one while a page runs. It ends sooner with the sign-in session behind the ticket.",
+       {},
+       1,
+       720},
+      {"compat.sinch_path_prefix", &S::compat_sinch_path_prefix,
+       "What a reverse proxy takes away from the front of this door's paths, `/gateway` for "
+       "instance: "
+       "that SDK signs the path that it asked for. Empty: nothing."},
   };
   return table;
 }

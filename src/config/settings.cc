@@ -122,6 +122,30 @@ std::optional<std::string> key_of_variable(std::string_view name) {
   return key;
 }
 
+/// The classic SDK takes such names for its vendor's and asks ps1…ps19 instead.
+bool is_rewritten_by_the_sdk(std::string_view host) {
+  const std::string name = lower(host);
+  return name.starts_with("ps") || name.starts_with("pubsub");
+}
+
+Result<void> check_classic_door(const Settings& s) {
+  for (const std::string& text : s.compat_sinch_hosts) {
+    if (const auto host = parse_sinch_host(text); !host) return host.failure();
+  }
+  const std::string& prefix = s.compat_sinch_path_prefix;
+  const bool plain = prefix.find_first_of("?#%\\ ") == std::string::npos && !prefix.ends_with('/');
+  if (!prefix.empty() && (!prefix.starts_with('/') || !plain)) {
+    return bad("compat.sinch_path_prefix", prefix, "wants a path like /gateway");
+  }
+  const auto name = s.server_public_url.find("://");
+  if (s.compat_sinch_sdk && s.compat_sinch_hosts.empty() && name != std::string::npos &&
+      is_rewritten_by_the_sdk(std::string_view(s.server_public_url).substr(name + 3))) {
+    return bad("compat.sinch_hosts", "settings",
+               "the classic SDK rewrites host names that begin with ps or pubsub: name another");
+  }
+  return {};
+}
+
 Result<void> check_together(Settings& s) {
   if (s.master_key_file.empty()) s.master_key_file = s.data_dir + "/master.key";
   if (s.storage_url.empty()) s.storage_url = "sqlite:" + s.data_dir + "/countersign.db";
@@ -146,10 +170,7 @@ Result<void> check_together(Settings& s) {
     return bad("callbacks.url", "settings",
                "wants http(s)://HOST[:PORT]/PATH without user name and fragment");
   }
-  if (s.compat_sinch_sdk) {
-    return bad("compat.sinch_sdk", "settings",
-               "the door for the classic SDK is not available in this version");
-  }
+  if (auto done = check_classic_door(s); !done) return done;
   const auto listen = parse_host_port("server.listen", s.server_listen);
   if (!listen) return listen.failure();
   if (!s.metrics_listen.empty()) {
@@ -259,6 +280,30 @@ Result<HostPort> parse_host_port(std::string_view key, std::string_view text) {
     return bad(key, text, "the port is a number from 0 to 65535");
   }
   return result;
+}
+
+Result<SinchHost> parse_sinch_host(std::string_view text) {
+  constexpr std::string_view kKey = "compat.sinch_hosts";
+  SinchHost host;
+  const auto colon = text.find(':');
+  const auto name = text.substr(0, colon);
+  if (colon != std::string_view::npos) {
+    const auto address = parse_host_port(kKey, text);
+    if (!address || address->port == 0) return bad(kKey, text, "wants NAME[:PORT] or :PORT");
+    host.port = address->port;
+  }
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-';
+  });
+  if (!plain || (name.empty() && host.port == 0)) {
+    return bad(kKey, text, "wants NAME[:PORT] or :PORT");
+  }
+  if (is_rewritten_by_the_sdk(name)) {
+    return bad(kKey, text, "the classic SDK rewrites names that begin with ps or pubsub");
+  }
+  host.name = name;
+  return host;
 }
 
 std::optional<std::string> parse_origin(std::string_view url) {

@@ -98,6 +98,10 @@ struct Settings {
 
   bool compat_query_credentials = false;
   bool compat_sinch_sdk = false;
+  std::vector<std::string> compat_sinch_hosts;
+  bool compat_sinch_accounts = true;
+  std::int64_t compat_sinch_instance_hours = 24;
+  std::string compat_sinch_path_prefix;
 };
 
 /// One setting: where it lives, what it may be and what it means.
@@ -144,6 +148,13 @@ struct HostPort {
   std::uint16_t port = 0;
 };
 Result<HostPort> parse_host_port(std::string_view key, std::string_view text);
+
+/// One entry of compat.sinch_hosts: `NAME`, `NAME:PORT` or `:PORT`. kBadSetting.
+struct SinchHost {
+  std::string name;        ///< empty: the one of server.public_url
+  std::uint16_t port = 0;  ///< 0: none was named
+};
+Result<SinchHost> parse_sinch_host(std::string_view text);
 
 /// `scheme://host[:port]` of a URL without a path, lower case, default ports left out: what
 /// browsers send as Origin. nullopt if `url` is not an http(s) origin.

@@ -185,6 +185,14 @@ Result<void> Listener::open(const std::string& host, std::uint16_t port) {
               "server.listen: cannot listen on " + where + ": " + std::strerror(error));
 }
 
+Result<void> Listener::open_another(const std::string& host, std::uint16_t port) {
+  Listener other(nullptr, failures_);
+  if (auto opened = other.open(host, port); !opened) return opened;
+  for (Socket& socket : other.sockets_) sockets_.push_back(std::move(socket));
+  other.sockets_.clear();
+  return {};
+}
+
 void Listener::start() {
   thread_ = std::thread([this] { run(); });
 }

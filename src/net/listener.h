@@ -33,6 +33,8 @@ class Listener {
   /// Binds and listens. `localhost` is 127.0.0.1 and, where there is one, ::1. Port 0: a free one.
   /// kAddressInUse; kBadSetting for a name that does not resolve or an address that is not ours.
   Result<void> open(const std::string& host, std::uint16_t port);
+  /// Listens at another port too, after open(). Not 0. Errors as above.
+  Result<void> open_another(const std::string& host, std::uint16_t port);
   std::uint16_t port() const { return port_; }
   /// Begins to accept.
   void start();

@@ -36,6 +36,9 @@ class ServerImpl final : public Server {
     if (auto opened = listener_.open(context_.options.host, context_.options.port); !opened) {
       return opened;
     }
+    for (const std::uint16_t port : context_.options.more_ports) {
+      if (auto opened = listener_.open_another(context_.options.host, port); !opened) return opened;
+    }
     for (const auto& shard : shards_) shard->start();
     listener_.start();
     return {};

@@ -35,7 +35,8 @@ struct ServerOptions {
   std::string host =
       "127.0.0.1";         ///< name, IPv4 or IPv6 address; `localhost` binds 127.0.0.1 and ::1
   std::uint16_t port = 0;  ///< 0: a free one
-  std::size_t shards = 0;  ///< 0: one a core
+  std::vector<std::uint16_t> more_ports;  ///< of the same host; everything is served there too
+  std::size_t shards = 0;                 ///< 0: one a core
   std::optional<std::string> certificate_file;  ///< PEM chain; with key_file: TLS 1.2 and 1.3
   std::optional<std::string> key_file;
   std::vector<Network> trusted_proxies;

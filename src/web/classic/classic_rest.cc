@@ -265,10 +265,14 @@ Result<std::string> ClassicRest::serve(const net::Request& request, RestEndpoint
 }
 
 std::string ClassicRest::host(std::size_t choice) const {
-  const std::vector<std::string>& hosts = parts_.options.hosts;
-  if (!hosts.empty()) return hosts[choice % hosts.size()];
   const std::string& origin = parts_.site.origin.facts().origin;
-  return origin.substr(origin.find("://") + 3);
+  const std::string own = origin.substr(origin.find("://") + 3);
+  const std::vector<std::string>& hosts = parts_.options.hosts;
+  if (hosts.empty()) return own;
+  const std::string& named = hosts[choice % hosts.size()];
+  if (!named.starts_with(':')) return named;
+  const std::size_t port = own.ends_with(']') ? own.size() : std::min(own.rfind(':'), own.size());
+  return own.substr(0, port) + named;
 }
 
 std::string ClassicRest::configuration(const storage::Instance& instance) const {

@@ -26,8 +26,8 @@
 namespace countersign::web::classic {
 
 struct ClassicRestOptions {
-  /// compat.sinch_hosts: `NAME[:PORT]` where clients find the publish-subscribe plane. Empty: the
-  /// host of server.public_url.
+  /// compat.sinch_hosts: `NAME`, `NAME:PORT` or `:PORT` where clients find the publish-subscribe
+  /// plane. Empty: the host of server.public_url.
   std::vector<std::string> hosts;
   /// compat.sinch_accounts: password sign-in and sign-up.
   bool accounts = true;
