@@ -3,7 +3,7 @@
 # What is there is found by command or header, not by package name; with nothing missing it installs
 # nothing and works offline.
 #
-#   tools/install_packages.sh build|test|clang|tidy|fuzz|bench …
+#   tools/install_packages.sh build|test|producers|clang|tidy|fuzz|bench …
 set -euo pipefail
 
 missing=()
@@ -66,6 +66,14 @@ test() {
   header_of rapidcheck.h librapidcheck-dev
 }
 
+producers() {
+  test
+  command_of javac default-jdk-headless
+  command_of mcs mono-mcs
+  command_of mono mono-runtime
+  [ -e /usr/lib/cli/Newtonsoft.Json-5.0/Newtonsoft.Json.dll ] || missing+=(libnewtonsoft-json5.0-cil)
+}
+
 clang() {
   test
   command_of clang++-14 clang-14
@@ -93,7 +101,7 @@ bench() {
 
 for part in "$@"; do
   case $part in
-    build | test | clang | tidy | fuzz | bench) "$part" ;;
+    build | test | producers | clang | tidy | fuzz | bench) "$part" ;;
     *) echo "tools/install_packages.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

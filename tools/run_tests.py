@@ -190,6 +190,7 @@ def interop(tally):
 
 def integration(tally):
     build("release", ["countersign"])
+    npm_install(ROOT / "tests/classic")
     for path in sorted((ROOT / "tests/integration").glob("*.test.mjs")):
         node_tests(tally, f"integration {path.stem}", [str(path)], program_environment())
 
@@ -197,8 +198,17 @@ def integration(tally):
 def browser(tally):
     build("release", ["countersign"])
     npm_install(ROOT / "tests/browser")
+    npm_install(ROOT / "tests/classic")
     for path in sorted((ROOT / "tests/browser").glob("*.test.mjs")):
         node_tests(tally, f"browser {path.stem}", [str(path)], program_environment())
+
+
+def producers(tally):
+    """Ticket producers that need a compiler of their own: Java, and C# on Mono."""
+    build("release", ["countersign"])
+    npm_install(ROOT / "tests/classic")
+    for path in sorted((ROOT / "tests/producers").glob("*.test.mjs")):
+        node_tests(tally, f"producers {path.stem}", [str(path)], program_environment())
 
 
 def clang(tally):
@@ -270,7 +280,7 @@ def fresh(tally):
 
 def main():
     parts = sys.argv[1:] or DEFAULT_PARTS
-    known = {f.__name__: f for f in (checks, unit, sdk, interop, integration, browser, clang, asan,
+    known = {f.__name__: f for f in (checks, unit, sdk, interop, integration, browser, producers, clang, asan,
                                      tsan, tidy, fuzz, fresh)}
     if len(parts) > 1 and parts[0] == "unit" and parts[1] not in known:
         os.environ["COUNTERSIGN_GTEST_FILTER"] = parts.pop(1)

@@ -5,13 +5,29 @@ import fs from "node:fs";
 import path from "node:path";
 import { after } from "node:test";
 import { chromium } from "playwright-core";
-import { cleanEnvironment, root } from "../../support/process.mjs";
+import { cleanEnvironment, execute, root, temporaryFolder } from "../../support/process.mjs";
 import { elsewhere } from "../../support/traffic.mjs";
 import { patienceMs, within } from "../../support/waiting.mjs";
 
 const screenshots = path.join(root, "build/screenshots");
 
 let launched;
+let home;
+
+/**
+ * Makes the browser of this test file trust an authority, as docs/guides/dev-certificate.md tells people to:
+ * in its user's certificate database. To be called before the first visitor comes.
+ */
+export async function trustAuthority(file) {
+  assert.ok(!launched, "the browser reads its authorities when it starts");
+  home = temporaryFolder("home");
+  const database = path.join(home, ".pki/nssdb");
+  fs.mkdirSync(database, { recursive: true });
+  for (const args of [["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "countersign-dev", "-i", file]]) {
+    const done = await execute("certutil", ["-d", `sql:${database}`, ...args]);
+    assert.equal(done.code, 0, done.stderr);
+  }
+}
 
 /** The browser of this test file; it ends with the file. */
 async function browser() {
@@ -26,7 +42,7 @@ async function browser() {
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     ],
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
-    env: cleanEnvironment(),
+    env: cleanEnvironment(home && { HOME: home }),
   });
   return launched;
 }

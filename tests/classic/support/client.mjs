@@ -62,9 +62,9 @@ export class ClassicClient {
   /** What it says of its work. */
   log = new Arrivals();
 
-  constructor(server, { version, storage, applicationKey = server.applicationKey, origin = server.url, config = {} } = {}) {
+  constructor(server, { version, storage, clockOffset, applicationKey = server.applicationKey, origin = server.url, config = {} } = {}) {
     this.server = server;
-    this.sandbox = new Sandbox(server, { version, storage });
+    this.sandbox = new Sandbox(server, { version, storage, clockOffset });
     open.add(this);
     this.sinch = new this.sandbox.SinchClient({
       applicationKey,

@@ -25,9 +25,11 @@ function plantSecrets(value, name) {
 export class Sandbox {
   /**
    * @param server   where it may connect to; more by `allow`.
-   * @param storage  what it finds as local storage: tabs of one browser share it.
+   * @param storage      what it finds as local storage: tabs of one browser share it.
+   * @param clockOffset  how wrong its clock is, in milliseconds.
    */
-  constructor(server, { storage, version } = {}) {
+  constructor(server, { storage, version, clockOffset = 0 } = {}) {
+    this.clockOffset = clockOffset;
     this.ca = server.ca;
     this.traffic = server.traffic;
     this.reachable = new Set();
@@ -59,6 +61,7 @@ export class Sandbox {
   #open = new Set();
   #modules = new Map();
   #ended = false;
+  #broken = false;
 
   allow(server) {
     this.reachable.add(new URL(server.url).host);
@@ -89,10 +92,20 @@ export class Sandbox {
     const window = { navigator };
     // Otherwise Q's own reports would end the test process.
     const ownProcess = Object.create(process, { emit: { value: (name, what) => name === "unhandledRejection" && this.unhandled.push(what) } });
+    const { clockOffset } = this;
+    class Clock extends Date {
+      constructor(...given) {
+        super(...(given.length > 0 ? given : [Date.now() + clockOffset]));
+      }
+      static now() {
+        return Date.now() + clockOffset;
+      }
+    }
     const say = (...words) => this.console.push(words.map(String).join(" "));
     return {
       navigator,
       window,
+      Date: Clock,
       process: ownProcess,
       global: { localStorage: undefined },
       console: { log: say, info: say, warn: say, error: say },
@@ -145,7 +158,7 @@ export class Sandbox {
     // PubNub hands the port over as part of the name, and asks for 443.
     const [hostname, named] = (options.hostname ?? options.host).split(":");
     const port = Number(named ?? options.port ?? 443);
-    if (this.#ended || !this.reachable.has(`${hostname}:${port}`)) return this.#refused(`https://${hostname}:${port}`);
+    if (this.#ended || this.#broken || !this.reachable.has(`${hostname}:${port}`)) return this.#refused(`https://${hostname}:${port}`);
     const note = { method: options.method, path: options.path, host: `${hostname}:${port}`, headers: options.headers, at: performance.now() };
     const request = realHttps.request({ ...options, host: undefined, hostname, port, agent: this.agent, servername: hostname, ca: this.ca }, (answer) => {
       taken(answer);
@@ -176,6 +189,16 @@ export class Sandbox {
     this.#open.add(request);
     this.requests.add(note);
     return request;
+  }
+
+  /** Every connection breaks, and no new one is made until mendNetwork(). */
+  breakNetwork() {
+    this.#broken = true;
+    for (const request of this.#open) request.destroy(new Error("the network is gone"));
+  }
+
+  mendNetwork() {
+    this.#broken = false;
   }
 
   /** The tab is gone, from one moment to the next: no clock runs, no request goes on, none is begun. */
