@@ -80,16 +80,6 @@ class ClassicRest {
   mutable std::atomic<std::size_t> next_host_{0};
 };
 
-// The texts, apart so that tests and fuzzers reach them.
-
-/// The recipients that the body of `POST transport` names: an array of `{"identity":…}`, each with
-/// a `type` at most. What cannot be anybody is left out, like everybody who is not known.
-/// @return kBadRequest; kLimitExceeded for more than 100.
-Result<std::vector<Identity>> read_recipients(std::string_view body);
-/// The transportId of a query as the SDK writes it, `transportId=ID&`. kBadRequest.
-Result<std::string> read_transport_id(std::string_view query);
-std::string transport_answer(const gateway::classic::TransportView& transport);
-
 }  // namespace countersign::web::classic
 
 #endif  // COUNTERSIGN_WEB_CLASSIC_CLASSIC_REST_H_
