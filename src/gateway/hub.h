@@ -1,7 +1,7 @@
 // The hub: which connections of this process belong to which user, session and instance.
 //
 // Every shard has a table of its own that only its thread touches; what concerns all shards travels
-// there as a posted task. A shard becomes known with its first connection.
+// there as a posted task. A shard becomes known with its first connection, or by know().
 // Thread-safety: HubShard's functions on their shard; Hub's functions from any thread. The hub must
 // outlive every task of the shards: stop the shards first.
 #ifndef COUNTERSIGN_GATEWAY_HUB_H_
@@ -62,6 +62,8 @@ class HubShard {
   HubShard(const HubShard&) = delete;
   HubShard& operator=(const HubShard&) = delete;
 
+  /// The shard is there, with or without connections.
+  void know(base::Executor& shard) { executor_.store(&shard, std::memory_order_release); }
   /// A connection is open on this shard. While the hub shuts down it is told so at once.
   void add(HubMember& member, base::Executor& shard);
   /// It is gone.
@@ -132,7 +134,7 @@ class Hub final : public RevocationListener {
   /// any, each session once per shard.
   void live_sessions(std::function<void(std::vector<base::SessionHandle>)> take);
 
-  /// Runs `task` once on every shard that has had a connection, with its index.
+  /// Runs `task` once on every shard that is known, with its index.
   void on_shards(const std::function<void(std::size_t shard)>& task);
 
   /// Open connections, and those of them whose client is in.

@@ -59,6 +59,8 @@ struct ClassicOptions {
   std::size_t max_recipients = 10;  ///< of a transport
   /// How long a message that the client has polled past may stay without its receipt.
   std::chrono::milliseconds receipt_patience{60'000};
+  /// How long receipts, and transports nobody asks for, are kept: as long as messages.
+  std::chrono::hours retention{24 * 30};
   /// Messages to somebody nobody has heard of are kept, not refused; as for the native door.
   bool keep_unknown = false;
   SessionLimits sessions;
@@ -74,6 +76,8 @@ struct ClassicSetup {
   RevocationPoller& poller;
   TaskQueue& tasks;
   const base::Clock& clock;
+  /// The machine's own, which tells what is old enough to be removed (base/jump_guard.h).
+  const base::Clock& machine_clock;
   base::Random& random;
   base::Metrics& metrics;
   RecipientDirectory* directory = nullptr;
