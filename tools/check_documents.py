@@ -61,7 +61,7 @@ RUN_ELSEWHERE = {
 }
 LISTED = {command for commands in RUN_ELSEWHERE.values() for command in commands}
 SHELLS = ("console", "sh", "bash", "shell")
-LANGUAGES = ("text", "html", "js", "cpp", "cmake", "json")
+LANGUAGES = ("text", "html", "js", "ts", "cpp", "cmake", "json", "ruby", "php", "python", "java", "csharp")
 
 
 def blocks(text):

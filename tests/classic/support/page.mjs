@@ -1,4 +1,5 @@
 // A person with the classic SDK in a page of Chromium: the same view of it as ClassicClient gives in Node.
+import { after } from "node:test";
 import { Visitor } from "../../browser/support/browser.mjs";
 import { ticketFor } from "../../support/inbox.mjs";
 import { plant } from "../../support/secrets.mjs";
@@ -18,12 +19,15 @@ ${classicScripts}
 </html>`;
 
 const sites = new Map();
+after(async () => {
+  for (const site of sites.values()) (await site).close();
+});
 
 /** The site of a server's pages; one for each, so that tabs share an origin. */
 function siteFor(server, version, connect) {
   const origins = [server.origin, ...connect];
   const name = [version, ...origins].join(" ");
-  if (!sites.has(name)) sites.set(name, startClassicSite((path) => (path === "/" ? page : undefined), { version, connect: origins }));
+  if (!sites.has(name)) sites.set(name, startClassicSite((path) => (path === "/" ? page : undefined), { version, connect: origins, keep: true }));
   return sites.get(name);
 }
 

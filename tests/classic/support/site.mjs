@@ -42,9 +42,10 @@ export const contentPolicy = (origins) => `connect-src ${[origins].flat().join("
 /**
  * @param answer   (path, request) -> HTML or undefined.
  * @param connect  origins that its pages may call.
- * @return {origin}
+ * @param keep     whether it outlives the test that starts it; then the caller closes it.
+ * @return {origin, close}
  */
-export async function startClassicSite(answer, { version = newest, connect } = {}) {
+export async function startClassicSite(answer, { version = newest, connect, keep = false } = {}) {
   const { text, versionText } = classicPackage(version);
   const pubnub = path.join(path.dirname(require.resolve("pubnub/package.json")), "modern/dist/pubnub.js");
   const jquery = createRequire(new URL("../../browser/support/site.mjs", import.meta.url)).resolve("jquery/dist/jquery.min.js");
@@ -67,9 +68,10 @@ export async function startClassicSite(answer, { version = newest, connect } = {
   });
   server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
-  after(() => {
+  const close = () => {
     server.closeAllConnections();
     server.close();
-  });
-  return { origin: `http://localhost:${server.address().port}` };
+  };
+  if (!keep) after(close);
+  return { origin: `http://localhost:${server.address().port}`, close };
 }
