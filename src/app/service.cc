@@ -12,6 +12,7 @@
 #include "accounts/sign_up.h"
 #include "app/bus_choice.h"
 #include "app/callbacks.h"
+#include "app/classic.h"
 #include "app/core.h"
 #include "app/housekeeping.h"
 #include "app/recipients.h"
@@ -102,6 +103,7 @@ class RunningService final : public Service {
     return {core_->master_key().id, core_->master_key().bytes.bytes()};
   }
   Result<void> ready() const;
+  Result<void> make_classic_side();
   Result<void> listen();
   void listen_for_metrics();
   void add_jobs();
@@ -136,6 +138,7 @@ class RunningService final : public Service {
   web::ServerApi server_api_;
   web::Site site_;
   web::GatewayDoor door_;
+  std::unique_ptr<ClassicSide> classic_;
   web::MetricsSite metrics_site_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<net::Server> metrics_server_;
@@ -167,7 +170,9 @@ Result<std::unique_ptr<Service>> RunningService::start(const config::Settings& s
                                                              std::move(*hasher), std::move(keys),
                                                              std::move(*origin), std::move(*bus)));
   service->gateway_.poller().add_listener(service->cache_listener_);
+  if (auto made = service->make_classic_side(); !made) return made.failure();
   if (auto started = service->gateway_.start(); !started) return started.failure();
+  if (service->classic_) service->classic_->start();
   auto callbacks = Callbacks::start(*service->core_);
   if (!callbacks) return callbacks.failure();
   service->callbacks_ = std::move(*callbacks);
@@ -273,6 +278,13 @@ Result<void> RunningService::ready() const {
   return {};
 }
 
+Result<void> RunningService::make_classic_side() {
+  auto side = ClassicSide::create({*core_, gateway_, recipients_, workers_, site_, site_context()});
+  if (!side) return side.failure();
+  classic_ = *std::move(side);
+  return {};
+}
+
 Result<void> RunningService::listen() {
   const auto& s = settings();
   auto options = server_options(s, "server.listen", s.server_listen);
@@ -281,7 +293,9 @@ Result<void> RunningService::listen() {
     options->certificate_file = s.server_tls_certificate;
     options->key_file = s.server_tls_key;
   }
-  auto server = net::Server::create(*options, site_, &door_, core_->clock(), core_->random(),
+  options->more_ports = classic_ports(s);
+  net::HttpHandler& handler = classic_ ? classic_->handler() : site_;
+  auto server = net::Server::create(*options, handler, &door_, core_->clock(), core_->random(),
                                     core_->metrics());
   if (auto started = server->start(); !started) return started.failure();
   server_ = std::move(server);
@@ -397,6 +411,7 @@ void RunningService::stop(milliseconds limit) {
   if (server_) {
     base::log_info("draining", {{"seconds", std::chrono::duration_cast<seconds>(limit).count()}});
     gateway_.hub().shut_down(limit / 2);
+    if (classic_) classic_->shut_down();
     server_->drain(limit);
     server_->stop();
   }
@@ -404,6 +419,7 @@ void RunningService::stop(milliseconds limit) {
   pool_.stop();
   workers_.stop();
   gateway_workers_.stop();
+  if (classic_) classic_->stop();
   gateway_.stop();
   callbacks_.reset();
   base::log_info("stopped");

@@ -13,7 +13,7 @@ import { parseYaml } from "../support/yaml.mjs";
 
 const document = parseYaml(fs.readFileSync(path.join(root, "api/openapi.yaml"), "utf8"));
 const metricsPort = await freePort();
-const server = await startServer({ settings: { "metrics.listen": `127.0.0.1:${metricsPort}` } });
+const server = await startServer({ settings: { "metrics.listen": `127.0.0.1:${metricsPort}`, "compat.sinch_sdk": "true" } });
 const methods = ["get", "post", "put", "patch", "delete"];
 
 function resolve(node) {

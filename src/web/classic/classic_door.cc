@@ -16,6 +16,7 @@ bool is_rest(std::string_view path) { return path.starts_with(kRestPrefix); }
 
 /// The methods of a known path, for Allow.
 std::string allowed(std::string_view path) {
+  if (path.ends_with('/')) path.remove_suffix(1);
   std::string list = "OPTIONS";
   for (const RestRoute& route : rest_routes()) {
     PathParameters parameters;
