@@ -1,0 +1,417 @@
+// The chain of the classic gateway: who starts, sends, hears and confirms, with the classic SDK and
+// with ours, here and on another node, now and later.
+#include <future>
+
+#include "gateway/classic/classic_fixture.h"
+
+namespace countersign::gateway::classic {
+namespace {
+
+using testing::Test;
+
+// The native client of the same gateway.
+class ClassicAndNativeTest : public ClassicGatewayTest {
+ protected:
+  static Client native(const std::string& name, const base::InstanceId& instance) {
+    return {{kTestApplication, {IdentityType::kUsername, name}}, "native-" + name, instance};
+  }
+  void native_attach(Node& node, const Client& client) {
+    std::promise<void> done;
+    node.gateway->messaging()->attach(client, std::nullopt, false,
+                                      [&done](const Result<storage::Attached>& attached) {
+                                        EXPECT_TRUE(attached);
+                                        done.set_value();
+                                      });
+    done.get_future().get();
+  }
+  std::string native_send(Node& node, const Client& client, const std::string& to,
+                          const std::string& text, const std::string& msg_id) {
+    protocol::Send send;
+    send.msg_id = msg_id;
+    send.to.users = {{IdentityType::kUsername, to}};
+    send.body = *protocol::body_of_mxp_text("{\"t\":\"" + text + "\"}", std::nullopt);
+    std::promise<std::string> done;
+    node.gateway->messaging()->ask(client, ConnectionId(), 5, send,
+                                   [&done](const Result<std::string>& reply) {
+                                     done.set_value(reply ? *reply : std::string());
+                                   });
+    return done.get_future().get();
+  }
+  storage::InboxPage inbox(const std::string& name) {
+    const auto page = store_->messages().read_inbox(
+        {kTestApplication, {IdentityType::kUsername, name}}, 0, 100, 1 << 20);
+    EXPECT_TRUE(page);
+    return page ? *page : storage::InboxPage();
+  }
+  void native_ack(Node& node, const Client& client, const std::string& epoch, std::int64_t offset) {
+    std::promise<void> done;
+    node.gateway->messaging()->acknowledge(client, epoch, offset,
+                                           [&done](const Result<std::int64_t>& cursor) {
+                                             EXPECT_TRUE(cursor);
+                                             done.set_value();
+                                           });
+    done.get_future().get();
+  }
+};
+
+TEST_F(ClassicGatewayTest, AnswersTheFirstPollAtOnceAndHoldsTheNext) {
+  Page ann = sign_in(add_node(), "ann");
+  const auto first = poll(ann);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->items.empty());
+  EXPECT_EQ(first->timetoken, protocol::kTimetokenBase);
+  const Answer held = hold(ann);
+  pass(seconds(1));
+  EXPECT_FALSE(held->has_value());
+  EXPECT_EQ(ann.node->classic->polls(), 1U);
+  for (int i = 0; i < 280; ++i) pass(seconds(1));
+  const auto empty = finish(ann, held);
+  ASSERT_TRUE(empty);
+  EXPECT_TRUE(empty->items.empty());
+  EXPECT_EQ(empty->timetoken, first->timetoken);
+  EXPECT_EQ(ann.node->classic->polls(), 0U);
+}
+
+TEST_F(ClassicGatewayTest, CarriesATextToEverybodyAndTheReceiptBack) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const Answer held = hold(bob);
+  const std::string session = say(ann, {"bob"}, "hello");
+  const auto polled = finish(bob, held);
+  ASSERT_TRUE(polled);
+  const std::vector<Heard> expected{{protocol::kMxpText, "ann", session, "{\"t\":\"hello\"}"}};
+  EXPECT_EQ(read(bob, *polled), expected);
+  EXPECT_EQ(hear(ann), expected);  // her own copy
+  confirm(bob, "ann", session, {"ann"});
+  const std::vector<Heard> receipt{{protocol::kMxpReceipt, "bob", session, ""}};
+  EXPECT_EQ(hear(ann), receipt);
+  EXPECT_EQ(cursor(bob), 1);
+}
+
+TEST_F(ClassicGatewayTest, KeepsWhatIsSentToSomebodyWhoIsAway) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const std::string one = say(ann, {"bob"}, "one");
+  const std::string two = say(ann, {"bob"}, "two");
+  // The page is loaded again, with the same instance: it asks for the present position.
+  bob.token = 0;
+  EXPECT_TRUE(poll(bob)->items.empty());
+  const auto heard = hear(bob);
+  ASSERT_EQ(heard.size(), 2U);
+  EXPECT_EQ(heard[0].session, one);
+  EXPECT_EQ(heard[1].session, two);
+  // What it confirms is not told again; what it does not, is.
+  confirm(bob, "ann", one, {"ann"});
+  bob.token = 0;
+  EXPECT_TRUE(poll(bob)->items.empty());
+  const auto again = hear(bob);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].session, two);
+}
+
+TEST_F(ClassicGatewayTest, SplitsAndJoinsLongTexts) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const std::string text(9'000, 'x');
+  const std::string session = say(ann, {"bob"}, text);
+  const auto polled = poll(bob);
+  ASSERT_TRUE(polled);
+  EXPECT_GT(polled->items.size(), 5U);
+  const auto heard = read(bob, *polled);
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_EQ(heard[0].text, "{\"t\":\"" + text + "\"}");
+  EXPECT_EQ(heard[0].session, session);
+}
+
+TEST_F(ClassicGatewayTest, JoinsPartsThatCameOutOfOrderAndThroughAnotherNode) {
+  Node& here = add_node();
+  Node& there = add_node();
+  Page ann = start(here, "ann");
+  Page bob = start(here, "bob");
+  const TransportView view = transport(ann, {"bob"});
+  protocol::MxpMessage message = message_of(ann, protocol::kMxpText);
+  message.body = "{\"t\":\"" + std::string(4'000, 'y') + "\"}";
+  auto all = frames(view, "long-message", message);
+  ASSERT_GT(all.size(), 3U);
+  std::reverse(all.begin(), all.end());
+  const std::string& channel = view.participants[0].channel;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i == 2) ann.node = &there;
+    EXPECT_TRUE(publish(ann, channel, all[i]));
+    EXPECT_TRUE(publish(ann, channel, all[i]));  // a browser repeats what it is unsure of
+  }
+  const auto heard = hear(bob);
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_EQ(heard[0].text, message.body);
+  EXPECT_EQ(inbox_top(bob), 1);
+}
+
+TEST_F(ClassicGatewayTest, DeliversToAPollOnAnotherNode) {
+  Node& here = add_node();
+  Node& there = add_node();
+  Page ann = start(here, "ann");
+  Page bob = start(there, "bob");
+  const Answer held = hold(bob);
+  const std::string session = say(ann, {"bob"}, "far away");
+  const auto polled = finish(bob, held);
+  ASSERT_TRUE(polled);
+  ASSERT_EQ(read(bob, *polled).size(), 1U);
+  EXPECT_EQ(hear(ann).size(), 1U);
+  confirm(bob, "ann", session, {"ann"});
+  EXPECT_EQ(hear(ann).at(0).code, protocol::kMxpReceipt);
+}
+
+TEST_F(ClassicGatewayTest, CarriesGroupMessagesAndEveryonesReceipt) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  Page cyd = start(node, "cyd");
+  const std::string session = say(ann, {"bob", "cyd"}, "all of you");
+  EXPECT_EQ(hear(ann).size(), 1U);
+  EXPECT_EQ(hear(bob).at(0).session, session);
+  EXPECT_EQ(hear(cyd).at(0).session, session);
+  confirm(bob, "ann", session, {"ann", "cyd"});
+  EXPECT_EQ(hear(ann), (std::vector<Heard>{{protocol::kMxpReceipt, "bob", session, ""}}));
+  confirm(cyd, "ann", session, {"ann", "bob"});
+  EXPECT_EQ(hear(ann), (std::vector<Heard>{{protocol::kMxpReceipt, "cyd", session, ""}}));
+}
+
+TEST_F(ClassicGatewayTest, TellsTwoTabsOfOneInstanceTheSame) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  Page other = start(node, "bob", bob.instance.id.text());
+  other.shard = 1;
+  const Answer one = hold(bob);
+  const Answer two = hold(other);
+  const std::string session = say(ann, {"bob"}, "both of you");
+  EXPECT_EQ(read(bob, *finish(bob, one)).at(0).session, session);
+  EXPECT_EQ(read(other, *finish(other, two)).at(0).session, session);
+  confirm(bob, "ann", session, {"ann"});
+  confirm(other, "ann", session, {"ann"});
+  EXPECT_EQ(cursor(bob), 1);
+}
+
+TEST_F(ClassicGatewayTest, LeavesOutWhoIsUnknown) {
+  Page ann = start(add_node(), "ann");
+  EXPECT_TRUE(transport(ann, {"nobody"}).participants.empty());
+  const auto stranger = ann.node->classic->find_transport(ann.instance, "d.unknown");
+  EXPECT_EQ(stranger.code(), ErrorCode::kAbsent);
+}
+
+TEST_F(ClassicGatewayTest, RefusesForgeriesForeignChannelsAndForeignTransports) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  Page eve = start(node, "eve");
+  const TransportView view = transport(ann, {"bob"});
+  protocol::MxpMessage forged = message_of(bob, protocol::kMxpText);
+  forged.body = "{\"t\":\"I am bob\"}";
+  const std::string& channel = view.participants[0].channel;
+  EXPECT_EQ(refusal_of(ann, channel, frames(view, "forged", forged)[0]),
+            ErrorCode::kPermissionDenied);
+  protocol::MxpMessage other_device = message_of(ann, protocol::kMxpText);
+  other_device.body = forged.body;
+  other_device.instance = "another:1";
+  EXPECT_EQ(refusal_of(ann, channel, frames(view, "forged", other_device)[0]),
+            ErrorCode::kPermissionDenied);
+  const std::string good = frames(view, "good", message_of(eve, protocol::kMxpText))[0];
+  EXPECT_EQ(refusal_of(eve, channel, good), ErrorCode::kPermissionDenied);
+  protocol::MxpMessage mine = message_of(ann, protocol::kMxpText);
+  mine.body = forged.body;
+  const std::string frame = frames(view, "mine", mine)[0];
+  EXPECT_EQ(refusal_of(ann, eve.keys.transport_channel, frame), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(refusal_of(ann, channel, "10 call - 0 1 QUJD"), ErrorCode::kNotAvailable);
+  Page thief = ann;
+  thief.keys.publish_key = bob.keys.publish_key;
+  EXPECT_EQ(refusal_of(thief, channel, frame), ErrorCode::kUnauthorized);
+  thief.keys.publish_key = ann.keys.subscribe_key;
+  EXPECT_EQ(refusal_of(thief, channel, frame), ErrorCode::kUnauthorized);
+  EXPECT_EQ(inbox_top(bob), 0);
+}
+
+TEST_F(ClassicGatewayTest, RefusesPollsOfForeignChannelsAndBadKeysLate) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  Page spy = ann;
+  spy.keys.transport_channel = bob.keys.transport_channel;
+  const Answer foreign = hold(spy);
+  Page liar = ann;
+  liar.keys.subscribe_key.back() ^= 1;
+  const Answer bad = hold(liar);
+  pass(seconds(1));
+  EXPECT_FALSE(foreign->has_value());
+  EXPECT_FALSE(bad->has_value());
+  for (int i = 0; i < 10; ++i) pass(seconds(1));
+  EXPECT_EQ(finish(spy, foreign).code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(finish(liar, bad).code(), ErrorCode::kUnauthorized);
+}
+
+TEST_F(ClassicGatewayTest, EndsPollsAndPublishesOfARevokedInstance) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const TransportView view = transport(bob, {"ann"});
+  const Answer held = hold(bob);
+  pass(milliseconds(100));
+  storage::Revocation revocation;
+  revocation.scope = storage::RevocationScope::kInstance;
+  revocation.instance = bob.instance.id;
+  revocation.reason = "signed_out";
+  revocation.time = clock_.now();
+  ASSERT_TRUE(store_->revocations().add({&revocation, 1}));
+  ASSERT_TRUE(store_->instances().end_instance(bob.instance.id));
+  pass(milliseconds(500));
+  say(ann, {"bob"}, "too late");
+  EXPECT_FALSE(held->has_value());
+  for (int i = 0; i < 10; ++i) pass(seconds(1));
+  EXPECT_EQ(finish(bob, held).code(), ErrorCode::kUnauthorized);
+  protocol::MxpMessage text = message_of(bob, protocol::kMxpText);
+  text.body = "{\"t\":\"still here\"}";
+  EXPECT_EQ(refusal_of(bob, view.participants[0].channel, frames(view, "late", text)[0]),
+            ErrorCode::kUnauthorized);
+  EXPECT_EQ(node.classic->live_instance(bob.instance.id).code(), ErrorCode::kAbsent);
+}
+
+TEST_F(ClassicGatewayTest, NeitherDeliversNorAcceptsWhileFenced) {
+  Node& here = add_node();
+  Node& there = add_node();
+  Page ann = start(here, "ann");
+  Page bob = start(there, "bob");
+  const Answer held = hold(bob);
+  pass(milliseconds(100));
+  clock_.advance(seconds(2));
+  ASSERT_TRUE(here.gateway->poller().tick());  // the other node hears nothing
+  const std::string session = say(ann, {"bob"}, "through the fence");
+  tick();
+  EXPECT_FALSE(held->has_value());
+  const TransportView view = transport(bob, {"ann"});
+  protocol::MxpMessage text = message_of(bob, protocol::kMxpText);
+  text.body = "{\"t\":\"from inside\"}";
+  const auto refused = publish(bob, view.participants[0].channel, frames(view, "in", text)[0]);
+  EXPECT_EQ(refused.code(), ErrorCode::kOverloaded);
+  EXPECT_EQ(there.classic->live_instance(bob.instance.id).code(), ErrorCode::kNotReady);
+  pass(milliseconds(100));  // now it hears again
+  EXPECT_EQ(read(bob, *finish(bob, held)).at(0).session, session);
+}
+
+TEST_F(ClassicGatewayTest, BeginsAnewForATokenFromAnotherLife) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  say(ann, {"bob"}, "hello");
+  bob.token = protocol::kTimetokenBase + 5'000;
+  const auto told = poll(bob);
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(told->items.empty());
+  EXPECT_EQ(told->timetoken, protocol::kTimetokenBase);
+  EXPECT_EQ(hear(bob).size(), 1U);
+  bob.token = 12;
+  EXPECT_TRUE(poll(bob)->items.empty());
+  bob.token = ~0ULL;
+  EXPECT_TRUE(poll(bob)->items.empty());
+}
+
+TEST_F(ClassicGatewayTest, MovesOnPastAMessageWhoseReceiptNeverCame) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  say(ann, {"bob"}, "lost receipt");
+  EXPECT_EQ(hear(bob).size(), 1U);
+  Answer held = hold(bob);
+  for (int i = 0; i < 70; ++i) pass(seconds(1));
+  const std::string session = say(ann, {"bob"}, "next");
+  EXPECT_EQ(read(bob, *finish(bob, held)).size(), 1U);
+  held = hold(bob);
+  EXPECT_TRUE(wait([&] { return cursor(bob) == 1; }));
+  confirm(bob, "ann", session, {"ann"});
+  EXPECT_EQ(cursor(bob), 2);
+}
+
+TEST_F(ClassicGatewayTest, ForgetsAPollWhoseClientIsGone) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  PollId id = 0;
+  const Answer held = hold(ann, &id);
+  node.classic->cancel(0, id);
+  EXPECT_EQ(node.classic->polls(), 0U);
+  pass(seconds(1));
+  for (int i = 0; i < 300; ++i) pass(seconds(1));
+  EXPECT_FALSE(held->has_value());
+}
+
+TEST_F(ClassicGatewayTest, BoundsThePollsOfOneInstanceAndOfAShard) {
+  options_.max_polls = 3;
+  options_.max_polls_per_instance = 2;
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const Answer one = hold(ann), two = hold(ann), three = hold(ann);
+  const Answer four = hold(bob);
+  EXPECT_EQ(finish(bob, four).code(), ErrorCode::kOverloaded);
+  for (int i = 0; i < 11; ++i) pass(seconds(1));
+  EXPECT_FALSE(one->has_value());
+  EXPECT_FALSE(two->has_value());
+  EXPECT_EQ(finish(ann, three).code(), ErrorCode::kTooManyRequests);
+}
+
+TEST_F(ClassicGatewayTest, LetsEverybodyGoWhenItShutsDown) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  const Answer held = hold(ann);
+  pass(milliseconds(100));
+  node.classic->shut_down();
+  const auto answer = finish(ann, held);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->items.empty());
+  EXPECT_TRUE(poll(ann));
+}
+
+TEST_F(ClassicAndNativeTest, TalkInOneConversationBothWays) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page helper = sign_in(node, "bob");  // only for its live instance
+  const Client bob = native("bob", helper.instance.id);
+  native_attach(node, bob);
+  const std::string session = say(ann, {"bob"}, "from classic");
+  EXPECT_EQ(hear(ann).size(), 1U);
+  const storage::InboxPage page = inbox("bob");
+  ASSERT_EQ(page.entries.size(), 1U);
+  EXPECT_EQ(page.entries[0].message.id, session);
+  EXPECT_EQ(page.entries[0].message.sender.endpoint, "ann");
+  native_ack(node, bob, page.epoch, page.entries[0].offset);
+  EXPECT_EQ(hear(ann), (std::vector<Heard>{{protocol::kMxpReceipt, "bob", session, ""}}));
+
+  const Answer held = hold(ann);
+  native_send(node, bob, "ann", "from native", "native-1");
+  const std::vector<Heard> expected{
+      {protocol::kMxpText, "bob", "native-1", "{\"t\":\"from native\"}"}};
+  EXPECT_EQ(read(ann, *finish(ann, held)), expected);
+  confirm(ann, "bob", "native-1", {"bob"});
+  const auto members =
+      store_->messages().members(bob.user, page.entries[0].message.conversation, std::nullopt, 10);
+  ASSERT_TRUE(members);
+  EXPECT_EQ(members->at(0).member.endpoint, "ann");
+  EXPECT_EQ(members->at(0).delivered, 2);
+}
+
+TEST_F(ClassicAndNativeTest, TellsReceiptsThatCameWhileTheSenderWasAway) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page helper = sign_in(node, "bob");
+  const Client bob = native("bob", helper.instance.id);
+  native_attach(node, bob);
+  const std::string session = say(ann, {"bob"}, "read it later");
+  EXPECT_EQ(hear(ann).size(), 1U);
+  for (int i = 0; i < 20; ++i) pass(seconds(1));  // nobody follows her any more
+  const storage::InboxPage page = inbox("bob");
+  native_ack(node, bob, page.epoch, page.top);
+  EXPECT_EQ(hear(ann), (std::vector<Heard>{{protocol::kMxpReceipt, "bob", session, ""}}));
+}
+
+}  // namespace
+}  // namespace countersign::gateway::classic
