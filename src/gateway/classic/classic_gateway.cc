@@ -32,7 +32,6 @@ bool is_refusal(ErrorCode code) {
     case ErrorCode::kUnauthorized:
     case ErrorCode::kPermissionDenied:
     case ErrorCode::kBadRequest:
-    case ErrorCode::kMessageTooLarge:
       return true;
     default:
       return false;
