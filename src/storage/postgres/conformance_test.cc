@@ -1,7 +1,8 @@
-// PostgreSQL passes the contracts of Store, MessageStore and CallbackStore.
+// PostgreSQL passes the contracts of Store, MessageStore, CallbackStore and ClassicStore.
 #include "storage/conformance/conformance.h"
 
 #include "storage/conformance/callbacks_conformance.h"
+#include "storage/conformance/classic_conformance.h"
 #include "storage/conformance/message_conformance.h"
 #include "storage/postgres/message_checks_for_test.h"
 #include "storage/postgres/testing/postgres_server.h"
@@ -45,6 +46,7 @@ std::unique_ptr<StoreHarness> make_postgres_harness() {
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreConformance, testing::Values(&make_postgres_harness));
 INSTANTIATE_TEST_SUITE_P(Postgres, MessageConformance, testing::Values(&make_postgres_harness));
 INSTANTIATE_TEST_SUITE_P(Postgres, CallbackConformance, testing::Values(&make_postgres_harness));
+INSTANTIATE_TEST_SUITE_P(Postgres, ClassicConformance, testing::Values(&make_postgres_harness));
 
 }  // namespace
 }  // namespace countersign::storage

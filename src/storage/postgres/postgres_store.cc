@@ -3,6 +3,7 @@
 #include "storage/postgres/accounts.h"
 #include "storage/postgres/applications.h"
 #include "storage/postgres/callbacks.h"
+#include "storage/postgres/classic.h"
 #include "storage/postgres/database.h"
 #include "storage/postgres/instances.h"
 #include "storage/postgres/known_devices.h"
@@ -29,6 +30,7 @@ class PostgresStore final : public Store {
         applications_(*database_),
         meta_(*database_),
         callbacks_(*database_),
+        classic_(*database_),
         messages_(*database_, std::move(lanes)) {}
 
   AccountStore& accounts() override { return accounts_; }
@@ -41,6 +43,7 @@ class PostgresStore final : public Store {
   MetaStore& meta() override { return meta_; }
   MessageStore& messages() override { return messages_; }
   CallbackStore* callbacks() override { return &callbacks_; }
+  ClassicStore* classic() override { return &classic_; }
 
   Result<void> ping() override {
     Result<Rows> answer = database_->read("SELECT count(*) FROM schema_migrations");
@@ -66,6 +69,7 @@ class PostgresStore final : public Store {
   PostgresApplications applications_;
   PostgresMeta meta_;
   PostgresCallbacks callbacks_;
+  PostgresClassic classic_;
   PostgresMessages messages_;
 };
 
