@@ -74,7 +74,7 @@ bool accepted(const net::Request& request, std::string_view instance) {
 }
 
 void read_texts(const net::Request& request) {
-  const auto recipients = web::classic::read_recipients(request.body);
+  const auto recipients = web::classic::read_recipients(request.body, {});
   if (recipients) {
     require(recipients->size() <= 100);
     for (const Identity& user : *recipients) {

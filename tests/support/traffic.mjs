@@ -5,12 +5,38 @@
 //   - the value of a cookie in Set-Cookie;
 //   - the ticket in the member `userTicket` of an answer of POST /v1/tickets and POST /api/auth;
 //   - the instance's secret, once, in the reply to a connection's `connect`;
+//   - what the classic SDK is told below /sinch/v1/: the instance's secret, its keys, those of its
+//     transports, and the ticket for a password;
 //   - the ticket that `ticket issue` prints, and the secret that `app create` and `app rotate-secret` print.
 import { findPlanted, plant } from "./secrets.mjs";
 
 const cookieKinds = { session: "session cookie", device: "device cookie", pre: "pre-session cookie" };
 const givesTicket = /^POST (\/v1\/tickets|(\/sinchbackend)?\/api\/auth\/?)(\?|$)/i;
 const showsNameAgain = /^POST \/users\/sign_(in|up)(\?|$)/; // to whoever typed it
+
+const classicSecrets = [
+  { request: /^(POST \/sinch\/v1\/instance|PUT \/sinch\/v1\/instances\/id\/[^/]+\/authorization)$/, members: { secret: "instance secret" } },
+  {
+    request: /^GET \/sinch\/v1\/configuration\/user$/,
+    members: { publishKey: "publish key", subscribeKey: "subscribe key", key: "instance key" },
+  },
+  { request: /^(GET|POST) \/sinch\/v1\/transport$/, members: { key: "transport key" } },
+  { request: /^POST \/sinch\/v1\/users(\/[^/]+\/[^/]+\/authentication)?$/, members: { authorization: "ticket" } },
+];
+
+/** The answer to a request of the classic SDK without the secrets that are its to tell, wherever they stand. */
+function withoutClassicSecrets(request, body) {
+  const { members = {} } = classicSecrets.find((row) => row.request.test(request)) ?? {};
+  let rest = body;
+  const walk = (node) => {
+    for (const [name, value] of Object.entries(node ?? {})) {
+      if (typeof value === "object") walk(value);
+      else if (members[name] && typeof value === "string") rest = rest.replaceAll(plant(members[name], value), "");
+    }
+  };
+  walk(parsed(body));
+  return rest;
+}
 
 /** `text` without the first occurrence of a value that it may hold. */
 function without(text, value) {
@@ -54,6 +80,7 @@ export class Traffic {
     this.add(`a header of ${place}`, lines.join("\n"));
     const ticket = givesTicket.test(request) ? parsed(body).userTicket : undefined;
     if (typeof ticket === "string") this.add(place, without(body, plant("ticket", ticket)));
+    else if (request.includes("/sinch/v1/")) this.add(place, withoutClassicSecrets(request.split("?")[0], body));
     else this.add(place, body, showsNameAgain.test(request) ? ["password typed as a name"] : []);
   }
 

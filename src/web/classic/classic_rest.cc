@@ -90,7 +90,8 @@ net::Awaitable<net::Response> ClassicRest::give_instance(const net::Request& req
   const bool renew = match.route->endpoint == RestEndpoint::kRenewInstance;
   Result<std::string> id = std::string();
   if (renew) id = decode_path_segment(match.parameters[0]);
-  if (!id) co_return refuse(request, id.error());
+  // What cannot be read is no instance either: the SDK then forgets it, and makes a new one.
+  if (!id) co_return refuse(request, {ErrorCode::kNotFound, "no instance has such an id"});
   Work work = [this, renew, id = *std::move(id),
                ticket = credential->value]() -> Result<std::string> {
     const auto given = renew ? parts_.instances.renew(id, ticket) : parts_.instances.create(ticket);
@@ -162,14 +163,18 @@ Result<std::string> ClassicRest::serve(const net::Request& request, RestEndpoint
     case RestEndpoint::kReport:
       return std::string("{}");
     case RestEndpoint::kOpenTransport: {
-      Result<std::vector<Identity>> recipients = read_recipients(request.body);
+      Result<std::vector<Identity>> recipients = read_recipients(request.body, instance.identity);
       if (!recipients) return recipients.failure();
       // Nobody who could be anybody: an answer without participants says so.
       if (recipients->empty())
         return std::string(R"({"transportId":"","key":"","participants":[]})");
-      const Result<TransportView> opened =
+      Result<TransportView> opened =
           parts_.gateway.open_transport(instance, *std::move(recipients));
       if (!opened) return opened.failure();
+      // The SDK counts itself in, also where it is alone.
+      std::erase_if(opened->participants, [&](const gateway::classic::Participant& participant) {
+        return participant.user == instance.identity;
+      });
       return transport_answer(*opened);
     }
     case RestEndpoint::kFindTransport: {

@@ -29,13 +29,13 @@ void append_member(std::string& out, std::string_view name, std::string_view tex
   base::append_json_string(out, text);
 }
 
-Result<std::vector<Identity>> read_recipients(std::string_view body) {
+Result<std::vector<Identity>> read_recipients(std::string_view body, const Identity& sender) {
   const auto read = protocol::read_strict_json(body);
   if (!read || read->objectionable || !read->value.is_array()) {
     return fail(ErrorCode::kBadRequest, "the body is no JSON array");
   }
   const auto& list = read->value.get_array();
-  if (list.empty()) return fail(ErrorCode::kBadRequest, "nobody is named");
+  if (list.empty()) return std::vector<Identity>{sender};
   if (list.size() > kMaxNamed) return fail(ErrorCode::kLimitExceeded, "too many are named");
   std::vector<Identity> recipients;
   for (const auto& value : list) {

@@ -110,23 +110,26 @@ TEST(ClassicAnswers, AStrangersRefusalCanBeReadByAClassicClientToo) {
 }
 
 TEST(ClassicText, ReadsRecipientsAndLeavesOutWhoCannotBe) {
+  const Identity ada{IdentityType::kUsername, "ada"};
   const auto read = read_recipients(
       R"([{"identity":"bob"},{"identity":"a@b.example","type":"email"},{"identity":"x","type":"pigeon"},)"
-      R"({"identity":"not a mail","type":"email"},{"identity":"zo\u00eb"}])");
+      R"({"identity":"not a mail","type":"email"},{"identity":"zo\u00eb"}])",
+      ada);
   ASSERT_TRUE(read.ok());
   ASSERT_EQ(read->size(), 3U);
   EXPECT_EQ((*read)[0], (Identity{IdentityType::kUsername, "bob"}));
   EXPECT_EQ((*read)[1], (Identity{IdentityType::kEmail, "a@b.example"}));
   EXPECT_EQ((*read)[2], (Identity{IdentityType::kUsername, "zoë"}));
-  for (const std::string_view body : {"", "[]", "{}", "[1]", "[{}]", R"([{"identity":""}])",
+  for (const std::string_view body : {"", "{}", "[1]", "[{}]", R"([{"identity":""}])",
                                       R"([{"identity":1}])", R"([{"identity":"a","identity":"b"}])",
                                       R"([{"identity":"\u0000"}])", "[[[[[[[[[[", "null"}) {
-    EXPECT_EQ(read_recipients(body).code(), ErrorCode::kBadRequest) << body;
+    EXPECT_EQ(read_recipients(body, ada).code(), ErrorCode::kBadRequest) << body;
   }
+  EXPECT_EQ(read_recipients("[]", ada).value(), std::vector{ada}) << "a message to oneself";
   std::string many = "[";
   for (int i = 0; i < 101; ++i) many += R"({"identity":"bob"},)";
   many.back() = ']';
-  EXPECT_EQ(read_recipients(many).code(), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(read_recipients(many, ada).code(), ErrorCode::kLimitExceeded);
 }
 
 TEST(ClassicText, ReadsTheTransportIdAsTheSdkWritesIt) {
