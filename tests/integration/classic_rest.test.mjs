@@ -5,7 +5,7 @@ import crypto from "node:crypto";
 import test from "node:test";
 import { assertReadable, assertRefused, contentType, opened, PlainClassic, rest, signedHeaders, startClassicVictim } from "../support/classic.mjs";
 import { ticketFor } from "../support/inbox.mjs";
-import { newName, newPassword, newPerson } from "../support/people.mjs";
+import { newName, newPerson } from "../support/people.mjs";
 import { RawConnection } from "../support/raw.mjs";
 import { startServer } from "../support/server.mjs";
 import { mint } from "../support/tickets.mjs";
@@ -223,76 +223,6 @@ test("bodies that are no list of recipients are 40001", async () => {
     const answer = await client.request("POST", `${rest}transport`, { json: [one] });
     assert.ok(answer.status === 400 || answer.json.participants.length === 0, answer.body);
   }
-});
-
-// Accounts.
-
-const signUp = (person) => stranger.plain("POST", `${rest}users`, { ...asApplication, json: person });
-const signIn = (type, value, json) =>
-  stranger.plain("POST", `${rest}users/${type}/${encodeURIComponent(value)}/authentication`, { ...asApplication, json });
-
-test("accounts: sign-up and sign-in give a ticket that gives an instance", async () => {
-  const name = newName("ada");
-  const password = newPassword();
-  const email = `${name}@example.org`;
-  const made = await signUp({ password, identities: [{ type: "username", endpoint: name }], profile: { contact: { email } } });
-  assertReadable(made, 200);
-  assert.deepEqual(made.json.user.identities, [{ type: "username", endpoint: name }]);
-  await PlainClassic.start(server, name, { ticket: made.json.authorization });
-  for (const [type, value] of [["username", name], ["email", email]]) {
-    const answer = await signIn(type, value, { username: name, password, expiresIn: 60 });
-    assertReadable(answer, 200);
-    assert.deepEqual(answer.json.user.identities, [{ type: "username", endpoint: name }]);
-    await PlainClassic.start(server, name, { ticket: answer.json.authorization });
-  }
-  const taken = await signUp({ password: newPassword(), identities: [{ type: "username", endpoint: name }] });
-  assert.equal(Math.floor(taken.json.errorCode / 100), taken.status);
-  assertReadable(taken, 422);
-});
-
-test("accounts: nobody learns whether somebody exists, and a sign-in by any door uses up the same tries", async () => {
-  const { name } = await newPerson(server);
-  const plainAnswer = ({ status, json }) => [status, json.errorCode, json.message];
-  const wrong = await signIn("username", name, { password: newPassword() });
-  const unknown = await signIn("username", newName("nobody"), { password: newPassword() });
-  const unknownAddress = await signIn("email", `${newName("nobody")}@example.org`, { password: newPassword() });
-  assertReadable(wrong, 401);
-  assert.deepEqual(plainAnswer(unknown), plainAnswer(wrong));
-  assert.deepEqual(plainAnswer(unknownAddress), plainAnswer(wrong));
-});
-
-test("accounts: bodies and names that are none are refused", async () => {
-  for (const body of ["", "[]", "{}", '{"password":1}', "{", '{"password":"x"}']) {
-    assertRefused(await stranger.plain("POST", `${rest}users`, { ...asApplication, body }), 400, 40001);
-  }
-  for (const identities of [[], [1], [{}], [{ type: "username" }], [{ type: "bird", endpoint: "x" }], Array(9).fill({ type: "username", endpoint: "x" })]) {
-    assertRefused(await signUp({ password: newPassword(), identities }), 400, 40001);
-  }
-  assertReadable(await signUp({ password: newPassword(), identities: [{ type: "number", endpoint: "+46700000000" }] }), 501);
-  assertReadable(await signIn("number", "+46700000000", { password: newPassword() }), 501);
-  assertRefused(await signIn("bird", "x", { password: newPassword() }), 400, 40001);
-  assertRefused(await signIn("username", "x", {}), 400, 40001);
-  for (const endpoint of ["a@b", "", " x", "a\nb", "x".repeat(300)]) {
-    const answer = await signUp({ password: newPassword(), identities: [{ type: "username", endpoint }] });
-    assert.ok([400, 422].includes(answer.status), `${endpoint}: ${answer.status}`);
-    assertReadable(answer, answer.status);
-  }
-  for (const authorization of [undefined, "application x", `user ${ticketFor(server, "ada")}`]) {
-    const answer = await stranger.plain("POST", `${rest}users`, { authorization, json: {} });
-    assertRefused(answer, 401, 40100);
-  }
-});
-
-test("accounts can be switched off, and the rest goes on", async () => {
-  const closed = await startClassicVictim({ settings: { "compat.sinch_accounts": "false" } });
-  const client = new PlainClassic(closed, "ada");
-  const authorization = `application ${closed.applicationKey}`;
-  for (const path of ["users", "users/username/ada/authentication"]) {
-    const answer = await client.plain("POST", rest + path, { authorization, json: { password: newPassword() } });
-    assertReadable(answer, 501);
-    assert.equal(answer.json.errorCode, 50100);
-  }
-  await PlainClassic.start(closed, newName("ada"));
 });
 
 // What is not offered, and what is wrong before anybody reads it.
