@@ -207,7 +207,7 @@ std::string ClassicRest::configuration(const storage::Instance& instance) const 
   const Configuration given = parts_.gateway.configuration(instance);
   // Browsers open six connections to a host: the polls of a client's two networks go to different
   // ones, and so do those of the next client.
-  const std::size_t choice = next_host_.fetch_add(2, std::memory_order_relaxed);
+  const std::size_t choice = next_host_.fetch_add(1, std::memory_order_relaxed);
   std::string text = "{\"rtcConfiguration\":{\"broadcastNetwork\":";
   text += network(host(choice), given);
   text += ",\"signalNetwork\":";

@@ -76,7 +76,7 @@ export class ClassicPage {
 
   /** undefined once it is started, or the error's text. */
   start(credential) {
-    for (const value of Object.values(credential)) plant("credential", value);
+    for (const kind of ["password", "userTicket", "sessionSecret"]) plant(kind, credential[kind]);
     const started = this.tab.evaluate(
       (given) => new Promise((resolve) => client.start(given, () => {}, () => {}).then(() => resolve(undefined), (error) => resolve(String(error.message)))),
       credential,
