@@ -7,8 +7,6 @@
 namespace countersign::gateway::classic {
 namespace {
 
-using testing::Test;
-
 // The native client of the same gateway.
 class ClassicAndNativeTest : public ClassicGatewayTest {
  protected:
@@ -30,8 +28,11 @@ class ClassicAndNativeTest : public ClassicGatewayTest {
     send.msg_id = msg_id;
     send.to.users = {{IdentityType::kUsername, to}};
     send.body = *protocol::body_of_mxp_text("{\"t\":\"" + text + "\"}", std::nullopt);
+    return native_ask(node, client, send);
+  }
+  std::string native_ask(Node& node, const Client& client, const MessagingRequest& request) {
     std::promise<std::string> done;
-    node.gateway->messaging()->ask(client, ConnectionId(), 5, send,
+    node.gateway->messaging()->ask(client, ConnectionId(), 5, request,
                                    [&done](const Result<std::string>& reply) {
                                      done.set_value(reply ? *reply : std::string());
                                    });
@@ -411,6 +412,44 @@ TEST_F(ClassicAndNativeTest, TellsReceiptsThatCameWhileTheSenderWasAway) {
   const storage::InboxPage page = inbox("bob");
   native_ack(node, bob, page.epoch, page.top);
   EXPECT_EQ(hear(ann), (std::vector<Heard>{{protocol::kMxpReceipt, "bob", session, ""}}));
+}
+
+TEST_F(ClassicAndNativeTest, HearAGroupOfTheNativeSdk) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page helper = sign_in(node, "bob");
+  const Client bob = native("bob", helper.instance.id);
+  native_attach(node, bob);
+  protocol::ChangeGroup create;
+  create.msg_id = "group-1";
+  create.action = protocol::ChangeGroup::Action::kCreate;
+  create.users = {ann.instance.identity};
+  create.name = "friends";
+  native_ask(node, bob, create);
+  const storage::InboxPage page = inbox("bob");
+  ASSERT_EQ(page.entries.size(), 1U);
+  protocol::Send send;
+  send.msg_id = "group-2";
+  send.to.id = page.entries[0].message.conversation;
+  send.body = *protocol::body_of_mxp_text("{\"t\":\"dear group\"}", std::nullopt);
+  native_ask(node, bob, send);
+  const std::vector<Heard> expected{
+      {protocol::kMxpText, "bob", "group-2", "{\"t\":\"dear group\"}"}};
+  EXPECT_EQ(hear(ann), expected);
+}
+
+TEST_F(ClassicAndNativeTest, HearTheirOwnWordsFromTheirOtherSdk) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const Client native_ann = native("ann", ann.instance.id);
+  native_attach(node, native_ann);
+  const Answer held = hold(ann);
+  native_send(node, native_ann, "bob", "from my telephone", "native-1");
+  const std::vector<Heard> expected{
+      {protocol::kMxpText, "ann", "native-1", "{\"t\":\"from my telephone\"}"}};
+  EXPECT_EQ(read(ann, *finish(ann, held)), expected);
+  EXPECT_EQ(hear(bob), expected);
 }
 
 }  // namespace

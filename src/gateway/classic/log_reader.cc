@@ -43,8 +43,7 @@ Result<LogPage> LogReader::read(const storage::UserKey& user, std::int64_t posit
   const auto place = classic_.read_log(user, position, 0);
   if (!place) return place.failure();
   LogPage out;
-  std::int64_t receipts_before = place->before;
-  out.offset = std::max<std::int64_t>(0, position - receipts_before);
+  out.offset = std::max<std::int64_t>(0, position - place->before);
   out.start = out.offset;
   auto page = messages_.read_inbox(user, out.offset, options_.page_entries, options_.page_bytes);
   if (!page) return page.failure();
@@ -53,8 +52,10 @@ Result<LogPage> LogReader::read(const storage::UserKey& user, std::int64_t posit
     return out;
   }
   if (out.offset < page->floor) {  // older than what is kept
+    const auto moved = classic_.position_of(user, page->floor);
+    if (!moved) return moved.failure();
     out.offset = page->floor;
-    position = out.offset + receipts_before;
+    position = *moved;
     page = messages_.read_inbox(user, out.offset, options_.page_entries, options_.page_bytes);
     if (!page) return page.failure();
   }
