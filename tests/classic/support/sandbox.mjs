@@ -24,7 +24,7 @@ function plantSecrets(value, name) {
 
 export class Sandbox {
   /**
-   * @param server   where it may connect to; more by `allow`.
+   * @param server   where it may connect to, also at its `classicHosts`; more by `allow`.
    * @param storage      what it finds as local storage: tabs of one browser share it.
    * @param clockOffset  how wrong its clock is, in milliseconds.
    */
@@ -34,6 +34,7 @@ export class Sandbox {
     this.traffic = server.traffic;
     this.reachable = new Set();
     this.allow(server);
+    for (const host of server.classicHosts ?? []) this.reachable.add(host);
     this.agent = new realHttps.Agent({ keepAlive: true, ca: this.ca, maxSockets: Infinity });
     this.storage = storage ?? {};
     const { file, versionFile } = classicPackage(version);
