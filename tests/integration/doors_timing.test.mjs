@@ -104,9 +104,32 @@ const wrongAtApi = (typed) => (server) =>
   timed(server, (client) => client.post("/api/auth", { json: { username: typed, password: newPassword() } }), 403);
 const newAccount = (email) => (server) =>
   timed(server, (client) => client.signUp(newName(), newPassword(), { email }), 303);
+const asApplication = (server) => ({ authorization: `application ${server.applicationKey}` });
+const wrongAtClassic = (typed) => (server) =>
+  timed(
+    server,
+    (client) =>
+      client.post(`/sinch/v1/users/${typed.includes("@") ? "email" : "username"}/${encodeURIComponent(typed)}/authentication`, {
+        headers: asApplication(server),
+        json: { password: newPassword() },
+        site: null,
+      }),
+    401,
+  );
+const newClassicAccount = (email) => (server) =>
+  timed(
+    server,
+    (client) =>
+      client.post("/sinch/v1/users", {
+        headers: asApplication(server),
+        json: { password: newPassword(), identities: [{ type: "username", endpoint: newName() }, { type: "email", endpoint: email }] },
+        site: null,
+      }),
+    200,
+  );
 
-test("sign-in, /api/auth and sign-up: the time tells nothing, and the work stays within the floor", async () => {
-  const server = await startServer({ settings: { "accounts.answer_floor_ms": floor, "log.level": "warning" } });
+test("sign-in, /api/auth, sign-up and the classic door: the time tells nothing, and the work stays within the floor", async () => {
+  const server = await startServer({ settings: { "accounts.answer_floor_ms": floor, "log.level": "warning", "compat.sinch_sdk": "true" } });
   // Enough of them that nobody's account reaches the hundred failures from which it is slowed everywhere.
   const people = await population(server, 60);
   // By turns by name and by address of mail, each as long as its unknown twin.
@@ -121,6 +144,13 @@ test("sign-in, /api/auth and sign-up: the time tells nothing, and the work stays
       count: 200,
       known: (i) => newAccount(people[i % people.length].email),
       unknown: () => newAccount(newAddress()),
+    },
+    // The same floors and the same work behind them: fewer attempts will do.
+    "classic sign-in": { count: 250, known: (i) => wrongAtClassic(known(i)), unknown: (i) => wrongAtClassic(unknown(i)) },
+    "classic sign-up": {
+      count: 150,
+      known: (i) => newClassicAccount(people[i % people.length].email),
+      unknown: () => newClassicAccount(newAddress()),
     },
   };
 
@@ -157,7 +187,7 @@ test("sign-in, /api/auth and sign-up: the time tells nothing, and the work stays
 });
 
 test("an unknown name costs the processor what a known one does, and only a throttled attempt is free", async () => {
-  const server = await startServer({ settings: { "log.level": "warning" } });
+  const server = await startServer({ settings: { "log.level": "warning", "compat.sinch_sdk": "true" } });
   const people = await population(server, 10);
   // Ten failures in a minute, and this place is throttled for the rest of it: its attempts are not hashed.
   const throttledPlace = newPlace();
@@ -167,6 +197,8 @@ test("an unknown name costs the processor what a known one does, and only a thro
     unknown: () => wrongPassword(newName()),
     "known address": (index) => wrongPassword(people[index].email),
     "unknown address": () => wrongPassword(newAddress()),
+    "classic known": (index) => wrongAtClassic(people[index].name),
+    "classic unknown": () => wrongAtClassic(newName()),
     throttled: (index) => wrongPassword(people[index].name, throttledPlace),
   };
   const spent = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]));
@@ -179,7 +211,7 @@ test("an unknown name costs the processor what a known one does, and only a thro
     }
   }
   const told = JSON.stringify(spent);
-  for (const kind of ["known address", "unknown", "unknown address"]) {
+  for (const kind of ["known address", "unknown", "unknown address", "classic known", "classic unknown"]) {
     assert.ok(spent[kind] > (spent.known * 2) / 3 && spent[kind] < (spent.known * 3) / 2, `${kind}: ${told}`);
   }
   assert.ok(spent.throttled < spent.known / 2, `throttled: ${told}`);
