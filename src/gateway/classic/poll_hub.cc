@@ -328,11 +328,10 @@ void PollHub::read_log(const std::shared_ptr<Reading>& reading) {
 }
 
 void PollHub::come_back(const std::shared_ptr<Reading>& reading, Result<LogPage> page) {
-  executor()->post([this, reading, page = std::move(page)]() mutable {
-    const Reading done = *reading;
-    reading->call.reset();
-    on_read(done, std::move(page));
-  });
+  // The call ends here: a shard that has stopped may keep the task and never run it.
+  const auto call = std::exchange(reading->call, nullptr);
+  executor()->post(
+      [this, reading, page = std::move(page)]() mutable { on_read(*reading, std::move(page)); });
 }
 
 void PollHub::on_read(const Reading& reading, Result<LogPage> page) {
