@@ -75,9 +75,7 @@ class Messaging final : private MessageSink {
   Mailroom& mailroom(std::size_t shard) { return *mailrooms_[shard]; }
   /// The shard has members in its mailroom that are no connections of the hub: it is swept, and
   /// told of gaps, all the same. On the shard.
-  void know_shard(std::size_t shard, base::Executor& executor) {
-    hub_.shard(shard).know(executor);
-  }
+  void know_shard(std::size_t shard, base::Executor& executor) { hub_.shard(shard).know(executor); }
 
   // What a connection's machine asks for. `done` runs once, on any thread.
 
