@@ -13,6 +13,7 @@ the budgets. `bench/run.py` runs all; `bench/run.py http sign-in …` some; `--q
     resume    a device comes back to 1,000 messages
     storm     10,000 clients come back at once
     connections  memory and processor time of idle and chatting connections, beside other servers
+    classic  the classic door: start and receipt of that SDK beside ours, held polls at 10,000, messages a second
 """
 import base64
 import http.client
@@ -344,12 +345,37 @@ def bench_build():
         "6 min", "3 min", seconds <= 360)
 
 
+def drive_classic(what, amount):
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+        subprocess.run(["node", "--experimental-websocket", "--no-warnings", ROOT / "bench/classic.mjs", answer.name, what,
+                        str(amount)], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "COUNTERSIGN_BIN": str(BIN / "countersign")})
+        return json.load(answer)
+
+
+def bench_classic():
+    if not (ROOT / "tests/classic/node_modules").is_dir():
+        subprocess.run(["npm", "ci", "--silent"], cwd=ROOT / "tests/classic", check=True)
+    times = drive_classic("sdk", 10 if QUICK else 50)
+    for what, name in (("start() to started", "start"), ("send to receipt", "receipt")):
+        theirs, ours = times[f"classic {name}"]["p50_ms"], times[f"native {name}"]["p50_ms"]
+        row(f"classic SDK, {what}, p50", f"{theirs:.0f} ms", f"our SDK: {ours:.0f} ms", f"{theirs / ours:.1f} x", "10 x", "", theirs < 10 * ours)
+    count = 2_000 if QUICK else 10_000
+    held = drive_classic("polls", count)
+    row(f"held classic poll with its connection, at {count:,}", f"{held['bytes']:,.0f} B", "", "", "4 kB", "2 kB", held["bytes"] <= 4096)
+    row(f"processor time of {count:,} held polls", f"{held['taking_ms']:.2f} ms to take one, {held['holding_percent']:.1f} % of a core to hold all",
+        "", "", "5 % of a core", "", held["holding_percent"] <= 5)
+    sent = drive_classic("rate", 5 if QUICK else 20)
+    times = sent["end_to_end"]
+    row("messages through the classic door, two publishes and a poll each, 16 senders", f"{sent['per_second']:.0f}/s, {sent['processor_ms']:.2f} ms of "
+        f"the server's processor each; end to end {times['p50_ms']:.0f} / {times['p99_ms']:.0f} ms", "", "", "200/s", "", sent["per_second"] >= 200)
+
+
 def main():
     messages = Messages(sys.modules[__name__])
     all_of_them = {"tickets": bench_tickets, "http": bench_http, "sign-in": bench_sign_in,
                    "latency": bench_latency, "memory": bench_memory, "start": bench_start,
                    "build": bench_build, "messages": messages.sqlite, "resume": messages.resume,
-                   "storm": messages.storm, "connections": messages.connections}
+                   "storm": messages.storm, "connections": messages.connections, "classic": bench_classic}
     if "-h" in sys.argv or "--help" in sys.argv:
         print(__doc__)
         return
