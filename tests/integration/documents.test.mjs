@@ -187,7 +187,7 @@ test("packaging/countersign.service starts the program as it is, and reload and 
 
 test("docs/operations/metrics.md has every metric, and none that is not there", async () => {
   const listen = `127.0.0.1:${await freePort()}`;
-  const server = await startServer({ settings: { "metrics.listen": listen } });
+  const server = await startServer({ settings: { "metrics.listen": listen, "compat.sinch_sdk": "true" } });
   await server.logged({ event: "metrics_served" });
   const answer = await (await fetch(`http://${listen}/metrics`)).text();
   const there = [...answer.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
