@@ -122,6 +122,15 @@ void Mailroom::on_payload(const std::shared_ptr<Mailbox>& box, const std::string
 void Mailroom::on_gap() {
   metrics_.gaps.add();
   doubtful_ = true;
+  for (const auto& box : everybody()) {
+    tell(box, [](MailroomMember& member) { member.on_gap(); });
+  }
+}
+
+std::vector<std::shared_ptr<Mailbox>> Mailroom::everybody() const {
+  std::vector<std::shared_ptr<Mailbox>> all;
+  for (const auto& [user, box] : boxes_) all.push_back(box);
+  return all;
 }
 
 // Goes round all users, each time for the share that the time passed makes due, so that everybody's
@@ -184,9 +193,7 @@ void Mailroom::on_tops(const std::vector<storage::UserKey>& users,
   ask_tops();
   if (!renewed) return;
   // Another store than before: nobody's place is certain.
-  std::vector<std::shared_ptr<Mailbox>> everybody;
-  for (const auto& [user, box] : boxes_) everybody.push_back(box);
-  for (const auto& box : everybody) {
+  for (const auto& box : everybody()) {
     tell(box, [](MailroomMember& member) { member.on_news(); });
   }
 }

@@ -42,6 +42,9 @@ class MailroomMember {
   virtual void on_user_event(const protocol::UserEvent& event) = 0;
   /// Something was said that cannot be read, or may have been missed.
   virtual void on_news() = 0;
+  /// The bus may have lost something. The next sweep looks for entries; what else a member hears it
+  /// has to look for itself.
+  virtual void on_gap() {}
   /// The store's top of the inbox, just read.
   virtual void on_top(std::int64_t top) = 0;
   /// The highest offset this connection has pushed.
@@ -100,6 +103,7 @@ class Mailroom {
   template <class Tell>
   static void tell(const std::shared_ptr<Mailbox>& box, Tell tell);
   void ask_tops();
+  std::vector<std::shared_ptr<Mailbox>> everybody() const;
   void on_tops(const std::vector<storage::UserKey>& users,
                const Result<std::vector<std::int64_t>>& tops, const Result<std::string>& epoch);
 

@@ -452,5 +452,32 @@ TEST_F(ClassicAndNativeTest, HearTheirOwnWordsFromTheirOtherSdk) {
   EXPECT_EQ(hear(bob), expected);
 }
 
+TEST_F(ClassicAndNativeTest, TellsReceiptsThatTheBusHasLost) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  const std::string session = say(ann, {"bob"}, "hello");
+  EXPECT_EQ(hear(ann).size(), 1U);
+  const Answer held = hold(ann);
+  pass(milliseconds(100));
+  // Another node stores it, and what it says of it gets lost.
+  std::promise<void> stored;
+  store_->messages().acknowledge({{kTestApplication, bob.instance.identity},
+                                  bob.instance.device,
+                                  *store_->messages().epoch(),
+                                  1,
+                                  clock_.now()},
+                                 [&stored](const Result<storage::Acked>& acked) {
+                                   EXPECT_TRUE(acked);
+                                   stored.set_value();
+                                 });
+  stored.get_future().get();
+  pass(milliseconds(100));
+  EXPECT_FALSE(held->has_value());
+  node.gateway->messaging()->mailroom(0).on_gap();
+  const std::vector<Heard> receipt{{protocol::kMxpReceipt, "bob", session, ""}};
+  EXPECT_EQ(read(ann, *finish(ann, held)), receipt);
+}
+
 }  // namespace
 }  // namespace countersign::gateway::classic

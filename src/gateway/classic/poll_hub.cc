@@ -19,6 +19,8 @@ using std::chrono::seconds;
 constexpr seconds kLinger{15};
 /// How old what is known of others' receipts may be when a poll comes.
 constexpr seconds kHorizonsFresh{240};
+/// The same while polls are held: the sweep of the mailroom sees to it.
+constexpr seconds kHorizonsSwept{120};
 constexpr std::size_t kMaxLate = 4'096;
 /// What JSON carries exactly, as for all positions of this project.
 constexpr std::uint64_t kMaxPosition = (1ULL << 53) - 1;
@@ -79,7 +81,11 @@ class PollHub::Follower final : public MailroomMember {
     horizons.reset();
     tell();
   }
+  // Receipts of others are no entries: nobody sweeps for them.
+  void on_gap() override { on_news(); }
   void on_top(std::int64_t top) override {
+    const bool stale = !horizons || hub_.context_.clock.steady() - *horizons > kHorizonsSwept;
+    if (stale) return on_news();
     for (Poll* poll : std::vector<Poll*>(polls)) {
       if (poll->offset < top) hub_.read(*poll);
     }
