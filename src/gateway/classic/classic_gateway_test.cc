@@ -458,7 +458,9 @@ TEST_F(ClassicAndNativeTest, TellsReceiptsThatTheBusHasLost) {
   Page bob = start(node, "bob");
   const std::string session = say(ann, {"bob"}, "hello");
   EXPECT_EQ(hear(ann).size(), 1U);
+  Page tab = ann;
   const Answer held = hold(ann);
+  const Answer held_too = hold(tab);
   pass(milliseconds(100));
   // Another node stores it, and what it says of it gets lost.
   std::promise<void> stored;
@@ -477,6 +479,7 @@ TEST_F(ClassicAndNativeTest, TellsReceiptsThatTheBusHasLost) {
   node.gateway->messaging()->mailroom(0).on_gap();
   const std::vector<Heard> receipt{{protocol::kMxpReceipt, "bob", session, ""}};
   EXPECT_EQ(read(ann, *finish(ann, held)), receipt);
+  EXPECT_EQ(read(tab, *finish(tab, held_too)), receipt);
 }
 
 }  // namespace

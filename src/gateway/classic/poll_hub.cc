@@ -53,7 +53,7 @@ struct PollHub::Poll {
   bool again = false;  // something happened since the reading began, or it could not begin
 };
 
-/// One look at the log. `instance` and what stands above it do not change.
+/// One look at the log, as the poll stood when it began.
 struct PollHub::Reading {
   PollId poll = 0;
   LiveInstance instance;
@@ -101,11 +101,15 @@ class PollHub::Follower final : public MailroomMember {
   std::optional<base::SteadyTime> horizons;  // when they were noted last
   base::SteadyTime idle_since;
 
- private:
-  // Reading ends no poll inside the call, but keep what is walked over apart all the same.
-  void tell() {
-    for (Poll* poll : std::vector<Poll*>(polls)) hub_.read(*poll);
+  /// Has all polls look at the log but this one. Reading ends no poll inside the call, but what is
+  /// walked over is kept apart all the same.
+  void tell(PollId except = 0) {
+    for (Poll* poll : std::vector<Poll*>(polls)) {
+      if (poll->id != except) hub_.read(*poll);
+    }
   }
+
+ private:
   void note(const protocol::ReceiptsPush& receipt) {
     if (receipt.user == user_.identity) return;
     ClassicContext& context = hub_.context_;
@@ -347,6 +351,8 @@ void PollHub::on_read(const Reading& reading, Result<LogPage> page) {
   if (follower != followers_.end()) {
     if (page && reading.join) follower->second->flushed = true;
     if (!page && reading.horizons) follower->second->horizons.reset();
+    // The user's other polls have read without waiting for what this one has noted.
+    if (page && reading.horizons) follower->second->tell(reading.poll);
   }
   if (found == polls_.end() || found->second->refusal) return;
   Poll& poll = *found->second;
