@@ -13,7 +13,6 @@ class LogReaderTest : public ClassicGatewayTest {
   struct Step {
     std::string what;  // code, session and sender
     std::int64_t position = 0;
-    friend bool operator==(const Step&, const Step&) = default;
   };
 
   // Reads on from a position, with pages of this size, to the end.

@@ -424,12 +424,13 @@ std::vector<PollId> PollHub::ids() const {
 }
 
 void PollHub::on_revocations(std::span<const storage::Revocation> revocations) {
-  for (const auto& [id, poll] : polls_) {
-    if (!poll->instance || poll->refusal) continue;
+  for (const auto& row : polls_) {
+    Poll& poll = *row.second;
+    if (!poll.instance || poll.refusal) continue;
     const bool over = std::any_of(
         revocations.begin(), revocations.end(),
-        [&](const storage::Revocation& revocation) { return ends(revocation, *poll->instance); });
-    if (over) refuse_late(*poll, ErrorCode::kUnauthorized);
+        [&](const storage::Revocation& revocation) { return ends(revocation, *poll.instance); });
+    if (over) refuse_late(poll, ErrorCode::kUnauthorized);
   }
 }
 
