@@ -45,6 +45,7 @@ ShardImpl::ShardImpl(std::size_t index, ServerContext& server)
 
 ShardImpl::~ShardImpl() {
   stop();
+  drop_posted();
   ticker_.cancel();
 }
 
@@ -64,6 +65,16 @@ void ShardImpl::wake() {
     woken_ = true;
   }
   boost::asio::post(context_.get_executor(), [this] { run_posted(); });
+}
+
+// What never ran may hold coroutines, whose frames need the context when they go.
+void ShardImpl::drop_posted() {
+  std::vector<std::function<void()>> tasks;
+  do {
+    tasks.clear();
+    const std::lock_guard lock(posted_mutex_);
+    tasks.swap(posted_);
+  } while (!tasks.empty());
 }
 
 void ShardImpl::run_posted() {

@@ -72,6 +72,7 @@ class ShardImpl final : public Shard {
  private:
   void run();
   void run_posted();
+  void drop_posted();
   void tick();
   void refresh_date();
 
