@@ -67,7 +67,7 @@ void MessageClient::send(std::string_view user, std::string_view text, SteadyTim
 }
 
 void MessageClient::acknowledge() {
-  if (!live_ || offset_ == acknowledged_) return;
+  if (unacknowledged() == 0) return;
   acknowledged_ = offset_;
   std::string command = "{\"id\":" + std::to_string(++last_id_) + R"(,"ack":{"epoch":")";
   command.append(epoch_).append(R"(","offset":)").append(std::to_string(offset_)).append("}}");

@@ -35,6 +35,8 @@ class MessageClient {
   /// Reads what has come. False: the connection is gone.
   bool receive(const Listener& listener);
 
+  /// Entries that came and were not acknowledged; 0 while it is not live.
+  std::int64_t unacknowledged() const { return live_ ? offset_ - acknowledged_ : 0; }
   bool live() const { return live_; }
   /// The gateway recovered the position that was shown.
   bool recovered() const { return recovered_; }

@@ -1,11 +1,12 @@
 // The message driver: clients that talk to each other at a fixed rate, come back after an absence,
 // or come back all at once. One mode a run; prints one JSON object.
 //
-//   message_driver rate PORTS TICKETS_FILE RATE SECONDS
-//       one client for each ticket, spread over the ports (1,2,…), sends to another one at the
-//       given rate of all together, whatever the answers do; latencies count from the moment a
+//   message_driver rate PORTS TICKETS_FILE RATE SECONDS PARTNERS
+//       one client for each ticket, spread over the ports (1,2,…), sends to its partners in turn at
+//       the given rate of all together, whatever the answers do; latencies count from the moment a
 //       message was due (no coordinated omission): to its acceptance, and to its arrival at the
-//       recipient
+//       recipient. Partners have talked before; 0: everybody writes to everybody, and nearly every
+//       message is the first between two people
 //   message_driver resume PORT TICKETS_FILE MESSAGES TIMES
 //       the first client is away while the others send it so many messages, then comes back
 //   message_driver storm PORTS TICKETS_FILE
@@ -14,14 +15,18 @@
 //       connects all, prints a line, and lets them send at a rate (0: none) until standard input
 //       ends
 //
-// A line of the tickets file is `USER TICKET`.
+// Clients acknowledge as often as our SDK does (sdk/js/src/inbox.ts): at once, but no more than
+// four times a second. A line of the tickets file is `USER TICKET`.
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <queue>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/epoll.h>
@@ -41,7 +46,9 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr std::uint64_t kStandardInput = ~0ull;
-constexpr auto kAcknowledgeEvery = milliseconds(100);
+constexpr auto kAcknowledgeEvery = milliseconds(250);
+constexpr std::int64_t kAcknowledgeAt = 96;  // entries
+constexpr std::size_t kUsualPartners = 8;
 
 struct User {
   std::string name;
@@ -112,7 +119,8 @@ class Crowd {
       arrived.push_back(ms_since(stamp_of(text)));
     };
     listener_.refused = [this](int code) { ++refused[code]; };
-    next_acknowledge_ = steady_clock::now() + kAcknowledgeEvery;
+    may_acknowledge_.resize(users_.size());
+    waits_.resize(users_.size());
   }
 
   void open(std::size_t i) {
@@ -132,6 +140,7 @@ class Crowd {
   }
   /// Handles what comes until `until`, or until one event was handled.
   void poll(SteadyTime until) {
+    if (!later_.empty()) until = std::min(until, later_.top().first);
     const auto left = std::max<nanoseconds::rep>(
         duration_cast<nanoseconds>(until - steady_clock::now()).count(), 0);
     const timespec time{left / 1'000'000'000, left % 1'000'000'000};
@@ -144,11 +153,15 @@ class Crowd {
       } else if (!clients_[tag].receive(listener_)) {
         clients_[tag].drop();
         ++lost;
+      } else {
+        acknowledge(tag);
       }
     }
-    if (steady_clock::now() >= next_acknowledge_) {
-      next_acknowledge_ = steady_clock::now() + kAcknowledgeEvery;
-      for (auto& client : clients_) client.acknowledge();
+    for (const auto now = steady_clock::now(); !later_.empty() && later_.top().first <= now;) {
+      const std::size_t i = later_.top().second;
+      later_.pop();
+      waits_[i] = false;
+      acknowledge(i);
     }
   }
   void watch_standard_input() {
@@ -157,11 +170,23 @@ class Crowd {
     input.data.u64 = kStandardInput;
     require(epoll_ctl(epoll_, EPOLL_CTL_ADD, STDIN_FILENO, &input) == 0, "epoll_ctl");
   }
-  /// Sends the n-th message, between two people who are far apart in the order of tickets.
-  void send(std::size_t n, SteadyTime due) {
+  /// Sends the n-th message, between two people who are far apart in the order of tickets; each has
+  /// so many partners, or everybody if 0.
+  void send(std::size_t n, SteadyTime due, std::size_t partners = kUsualPartners) {
     const std::size_t from = n * 7919 % clients_.size();
-    const std::size_t to = (from + 1 + n * 104729 % (clients_.size() - 1)) % clients_.size();
+    const std::size_t others = clients_.size() - 1;
+    const std::size_t step =
+        partners == 0 ? n * 104729 % others : n / clients_.size() % partners * 61 % others;
+    const std::size_t to = (from + 1 + step) % clients_.size();
     clients_[from].send(users_[to].name, stamped(due), due);
+  }
+
+  /// People do not act in step with each other, but here all would begin to acknowledge at once:
+  /// their next turns come one after the other, over one pause from `start` on.
+  void spread_turns(SteadyTime start) {
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+      may_acknowledge_[i] = start + nanoseconds(kAcknowledgeEvery) * i / clients_.size();
+    }
   }
 
   std::size_t live() const {
@@ -178,12 +203,29 @@ class Crowd {
   bool ended = false;
 
  private:
+  void acknowledge(std::size_t i) {
+    const std::int64_t entries = clients_[i].unacknowledged();
+    if (entries == 0 || (waits_[i] && entries < kAcknowledgeAt)) return;
+    const auto now = steady_clock::now();
+    if (now < may_acknowledge_[i] && entries < kAcknowledgeAt) {
+      waits_[i] = true;
+      later_.emplace(may_acknowledge_[i], i);
+      return;
+    }
+    may_acknowledge_[i] = now + kAcknowledgeEvery;
+    clients_[i].acknowledge();
+  }
+
+  using Later = std::pair<SteadyTime, std::size_t>;
+
   std::vector<std::uint16_t> ports_;
   std::vector<User> users_;
   std::vector<MessageClient> clients_;
   int epoll_;
   MessageClient::Listener listener_;
-  SteadyTime next_acknowledge_;
+  std::vector<SteadyTime> may_acknowledge_;
+  std::vector<bool> waits_;  ///< stands in later_
+  std::priority_queue<Later, std::vector<Later>, std::greater<>> later_;
   std::array<epoll_event, 512> events_{};
 };
 
@@ -197,12 +239,31 @@ void print_trouble(const Crowd& crowd) {
   std::printf("}}\n");
 }
 
-int run_rate(Crowd& crowd, double rate, double length) {
+/// Lets everybody send one message to each of their partners, and waits until all have come.
+void acquaint(Crowd& crowd, std::size_t partners) {
+  const std::size_t total = crowd.clients().size() * partners;
+  for (std::size_t n = 0; n < total || crowd.arrived.size() < total;) {
+    require(crowd.refused.empty() && crowd.lost == 0, "a message was refused");
+    if (n < total && n < crowd.arrived.size() + 64) {
+      crowd.send(n++, steady_clock::now(), partners);
+    } else {
+      crowd.poll(steady_clock::now() + milliseconds(50));
+    }
+  }
+  const auto rest = steady_clock::now() + milliseconds(500);
+  while (steady_clock::now() < rest) crowd.poll(rest);
+  crowd.accepted.clear();
+  crowd.arrived.clear();
+}
+
+int run_rate(Crowd& crowd, double rate, double length, std::size_t partners) {
   prctl(PR_SET_TIMERSLACK, 1);
   crowd.open_all(64);
+  acquaint(crowd, partners);
   const auto total = static_cast<std::size_t>(rate * length);
   const auto pause = duration<double>(1 / rate);
   const auto start = steady_clock::now() + milliseconds(200);
+  crowd.spread_turns(start);
   const auto due_of = [&](std::size_t n) {
     return start + duration_cast<steady_clock::duration>(pause * static_cast<double>(n));
   };
@@ -213,7 +274,7 @@ int run_rate(Crowd& crowd, double rate, double length) {
   std::size_t sent = 0;
   while (crowd.arrived.size() < total && steady_clock::now() < give_up) {
     while (sent < total && steady_clock::now() >= due_of(sent)) {
-      crowd.send(sent, due_of(sent));
+      crowd.send(sent, due_of(sent), partners);
       ++sent;
     }
     crowd.poll(sent < total ? due_of(sent) : steady_clock::now() + milliseconds(20));
@@ -249,7 +310,6 @@ int run_resume(Crowd& crowd, std::size_t messages, std::size_t times) {
     crowd.open(0);
     while (away.offset() < before + static_cast<std::int64_t>(messages)) {
       crowd.poll(steady_clock::now() + milliseconds(50));
-      away.acknowledge();
       require(ms_since(began) < 20'000, "the messages did not come");
     }
     taken.push_back(ms_since(began));
@@ -308,12 +368,14 @@ int main(int count, char** arguments) {
   const auto is = [&](const char* mode, std::size_t parameters) {
     return given.size() == parameters + 1 && given[0] == mode;
   };
-  if (!is("rate", 4) && !is("resume", 4) && !is("storm", 2) && !is("hold", 3)) {
+  if (!is("rate", 5) && !is("resume", 4) && !is("storm", 2) && !is("hold", 3)) {
     std::fprintf(stderr, "usage: see the head of bench/message_driver.cc\n");
     return 2;
   }
   Crowd crowd(read_ports(given[1]), read_users(given[2].c_str()));
-  if (given[0] == "rate") return run_rate(crowd, std::stod(given[3]), std::stod(given[4]));
+  if (given[0] == "rate") {
+    return run_rate(crowd, std::stod(given[3]), std::stod(given[4]), std::stoul(given[5]));
+  }
   if (given[0] == "resume") return run_resume(crowd, std::stoul(given[3]), std::stoul(given[4]));
   if (given[0] == "storm") return run_storm(crowd);
   return run_hold(crowd, std::stod(given[3]));

@@ -45,7 +45,7 @@ class Messages:
     def at_rate(self, name, server, ports, file, rates, seconds):
         for rate, first in rates:
             commits = server.store_commits() if hasattr(server, "store_commits") else None
-            result = self.drive("rate", ports, file.name, rate, seconds)
+            result = self.drive("rate", ports, file.name, rate, seconds, PARTNERS)
             accept, arrival = result["accept"], result["end_to_end"]
             whole = arrival["count"] >= result["sent"] and not result["refused"]
             figure = (f"accept {accept['p50_ms']:.1f} / {accept['p99_ms']:.1f} / {accept['p999_ms']:.1f} ms, "

@@ -13,6 +13,9 @@ class Executor {
   /// Runs `task` later, never inside this call. Tasks of one shard run one after the other, in
   /// order of posting. Tasks must not throw. After the executor has stopped the task is dropped.
   virtual void post(std::function<void()> task) = 0;
+  /// Runs what was posted during a Burst (base/burst.h) that has ended. Executors that ignore
+  /// bursts have nothing to do here.
+  virtual void wake() {}
 };
 
 }  // namespace countersign::base

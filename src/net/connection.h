@@ -19,6 +19,8 @@ class Connection : public ConnectionHook {
   virtual void on_drain_late() = 0;
   /// The server stops: end at once, and unlink.
   virtual void on_stop() = 0;
+  /// The tasks have run during which it asked for ShardImpl::flush_later().
+  virtual void on_gathered() {}
 
  protected:
   Connection() = default;

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <pthread.h>
 
+#include "base/burst.h"
 #include "base/log.h"
 #include "net/http_session.h"
 #include "net/stream.h"
@@ -44,11 +45,59 @@ ShardImpl::ShardImpl(std::size_t index, ServerContext& server)
 
 ShardImpl::~ShardImpl() {
   stop();
+  drop_posted();
   ticker_.cancel();
 }
 
 void ShardImpl::post(std::function<void()> task) {
-  boost::asio::post(context_.get_executor(), std::move(task));
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(task));
+    if (woken_) return;
+  }
+  if (!base::Burst::defer_wake(*this)) wake();
+}
+
+void ShardImpl::wake() {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    if (woken_ || posted_.empty()) return;
+    woken_ = true;
+  }
+  boost::asio::post(context_.get_executor(), [this] { run_posted(); });
+}
+
+// What never ran may hold coroutines, whose frames need the context when they go.
+void ShardImpl::drop_posted() {
+  std::vector<std::function<void()>> tasks;
+  do {
+    tasks.clear();
+    const std::lock_guard lock(posted_mutex_);
+    tasks.swap(posted_);
+  } while (!tasks.empty());
+}
+
+void ShardImpl::run_posted() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    tasks.swap(posted_);
+    woken_ = false;
+  }
+  const base::Burst burst;
+  gathers_output_ = true;
+  for (const std::function<void()>& task : tasks) {
+    if (stopped_) break;
+    try {
+      task();
+    } catch (const std::exception& escaped) {
+      // One task may not take the others with it.
+      base::log_error("shard_task_failed", {{"what", escaped.what()}});
+    }
+  }
+  gathers_output_ = false;
+  for (const std::shared_ptr<Connection>& connection : to_flush_) connection->on_gathered();
+  to_flush_.clear();
 }
 
 void ShardImpl::start() {

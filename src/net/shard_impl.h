@@ -7,9 +7,12 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -31,6 +34,7 @@ class ShardImpl final : public Shard {
 
   // base::Executor and Shard
   void post(std::function<void()> task) override;
+  void wake() override;
   std::size_t index() const override { return index_; }
   boost::asio::io_context& context() override { return context_; }
 
@@ -52,6 +56,12 @@ class ShardImpl final : public Shard {
   std::span<char> read_buffer() { return read_buffer_; }
   /// A spare allocation for outgoing WebSocket bytes, swapped in and out.
   std::string& spare_output() { return spare_output_; }
+  /// True while a batch of posted tasks runs: what they write waits, and leaves in one go.
+  bool gathers_output() const { return gathers_output_; }
+  /// Calls on_gathered() at the end of the batch.
+  void flush_later(std::shared_ptr<Connection> connection) {
+    to_flush_.push_back(std::move(connection));
+  }
   /// `Sun, 06 Nov 1994 08:49:37 GMT`, at most one tick old.
   std::string_view date() const { return date_; }
   /// Sixteen characters of base64url; unpredictable enough to tell requests apart, no secret.
@@ -61,6 +71,8 @@ class ShardImpl final : public Shard {
 
  private:
   void run();
+  void run_posted();
+  void drop_posted();
   void tick();
   void refresh_date();
 
@@ -75,8 +87,14 @@ class ShardImpl final : public Shard {
   std::int64_t date_second_ = -1;
   std::array<std::uint64_t, 2> id_state_{};
   ConnectionList connections_;
+  std::vector<std::shared_ptr<Connection>> to_flush_;
+  bool gathers_output_ = false;
   bool ticking_ = false;
   bool stopped_ = false;
+
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+  bool woken_ = false;  ///< run_posted() is on its way
 
   // Destroyed before what is above: frames of coroutines that never ended go with the context.
   boost::asio::io_context context_{1};

@@ -73,7 +73,7 @@ void WebSocketConnection::with_handler(Call call) {
   }
   if (outermost) {
     corked_ = false;
-    flush();
+    flush_soon();
   }
 }
 
@@ -172,7 +172,7 @@ void WebSocketConnection::process(std::span<char> input) {
   }
   if (outermost) {
     corked_ = false;
-    flush();
+    flush_soon();
   }
 }
 
@@ -189,7 +189,19 @@ void WebSocketConnection::send(std::string frame) {
 void WebSocketConnection::queue(Opcode opcode, std::string_view payload) {
   if (output_.capacity() < shard_.spare_output().capacity()) output_.swap(shard_.spare_output());
   append_frame(output_, opcode, payload);
-  if (!corked_) flush();
+  if (!corked_) flush_soon();
+}
+
+// Frames that several tasks of one batch write leave together: a system call costs more than a
+// frame.
+void WebSocketConnection::flush_soon() {
+  if (!shard_.gathers_output()) return flush();
+  if (!std::exchange(flush_waits_, true)) shard_.flush_later(shared_from_this());
+}
+
+void WebSocketConnection::on_gathered() {
+  flush_waits_ = false;
+  flush();
 }
 
 void WebSocketConnection::flush() {

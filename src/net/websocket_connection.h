@@ -53,6 +53,7 @@ class WebSocketConnection final : public gateway::Channel,
   void on_drain() override {}
   void on_drain_late() override { close(CloseCode::kShutdown); }
   void on_stop() override;
+  void on_gathered() override;
 
  private:
   enum class Phase : std::uint8_t {
@@ -85,6 +86,7 @@ class WebSocketConnection final : public gateway::Channel,
   void process(std::span<char> input);
   void queue(Opcode opcode, std::string_view payload);
   void flush();
+  void flush_soon();
   void start_close(std::uint16_t code, std::string_view reason, Phase next);
   void on_deadline();
   /// The connection is gone: ends it now, or as soon as no call of the handler is under way.
@@ -106,6 +108,7 @@ class WebSocketConnection final : public gateway::Channel,
   std::uint32_t max_queued_bytes_;
   Phase phase_ = Phase::kOpen;
   bool corked_ = false;
+  bool flush_waits_ = false;
   bool waiting_writable_ = false;
   bool read_wants_write_ = false;
   bool close_received_ = false;

@@ -124,6 +124,33 @@ test("row 5, the ticket expires while connected: renewed on the same connection,
   await bob.visitor.close();
 });
 
+for (const [direction, hours] of [["fast", 2], ["slow", -2]]) {
+  test(`a clock that is two hours ${direction}: messages go both ways with the server's times, and the ticket is renewed in time`, async () => {
+    const alice = await newChatter(server, { stem: "alice" });
+    const bob = await newChatter(server, { stem: "bob" });
+    await alice.page.clock.install({ time: Date.now() + hours * 3_600_000 });
+    await alice.page.reload();
+    await alice.tab.live();
+    assert.ok(Math.abs((await alice.page.evaluate(() => Date.now())) - Date.now() - hours * 3_600_000) < 60_000);
+    await alice.tab.begin(bob.name);
+    await alice.tab.write("from another time");
+    await alice.tab.state("from another time", "delivered");
+    const shown = await alice.tab.message("from another time").locator("time").getAttribute("datetime");
+    assert.ok(Math.abs(Date.parse(shown) - Date.now()) < 60_000, shown);
+    await bob.tab.open(alice.name);
+    await bob.tab.write("to another time");
+    await alice.tab.see("to another time");
+    await bob.tab.state("to another time", "read");
+    const asked = alice.page.waitForResponse((response) => response.url().endsWith("/v1/tickets"));
+    await alice.page.clock.fastForward("50:00"); // of its hour
+    assert.equal((await asked).status(), 200);
+    await alice.tab.write("still here");
+    await alice.tab.state("still here", "read");
+    await alice.visitor.close();
+    await bob.visitor.close();
+  });
+}
+
 test("row 7, a second tab pushes the first one out: here both live, and both get everything", async () => {
   const { alice, bob, close } = await newPair(server);
   const tabs = [alice.tab, await anotherTab(alice.visitor, server), await anotherTab(alice.visitor, server)];

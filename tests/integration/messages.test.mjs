@@ -39,6 +39,17 @@ test("the sender's own device gets a stub, the other one the message", async () 
   );
 });
 
+test("what is read on one device is told to the reader's other devices", async () => {
+  const [ann, bob] = [newName("ann"), newName("bob")];
+  const sender = await Device.connect(server, ann);
+  const phone = await Device.connect(server, bob, { device: "phone" });
+  const desk = await Device.connect(server, bob, { device: "desk" });
+  const { conv, seq } = await sender.sent(bob, "read me");
+  await desk.message("read me");
+  await desk.gateway.command("read", { conv, seq });
+  assert.deepEqual(await phone.gateway.push("receipts"), { conv, user: user(bob), delivered: seq, read: seq });
+});
+
 test("what came while a device was away comes when it is back, from where it stood", async () => {
   const [ann, bob] = [newName("ann"), newName("bob")];
   const sender = await Device.connect(server, ann);

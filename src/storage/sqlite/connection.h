@@ -44,7 +44,7 @@ class Statement {
   Statement& operator=(Statement&&) = delete;
   ~Statement();
 
-  /// Binds the next parameter. The value is copied.
+  /// Binds the next parameter. The bytes are not copied: they must stay until the statement goes.
   void bind(std::string_view text);
   void bind(Blob blob);
   void bind(std::nullptr_t);
@@ -86,13 +86,14 @@ class Statement {
 /// How a connection is opened.
 struct ConnectionSettings {
   std::string path;
-  std::string vfs;                        ///< empty: the default one
-  bool create = false;                    ///< make the file (mode 0600) if there is none
-  bool use_wal = true;                    ///< false: leave the journal mode as it is
-  bool query_only = false;                ///< refuse to write through this connection
-  bool full_sync = true;                  ///< see SqliteOptions::full_sync_for_test
-  std::int64_t cache_bytes = 2 << 20;     ///< pages kept in memory
-  std::int64_t max_wal_bytes = 64 << 20;  ///< the log is cut back to this when it is reused
+  std::string vfs;                         ///< empty: the default one
+  bool create = false;                     ///< make the file (mode 0600) if there is none
+  bool use_wal = true;                     ///< false: leave the journal mode as it is
+  bool query_only = false;                 ///< refuse to write through this connection
+  bool full_sync = true;                   ///< see SqliteOptions::full_sync_for_test
+  std::int64_t cache_bytes = 2 << 20;      ///< pages kept in memory
+  int small_pieces = 100;                  ///< small allocations kept ready (1,200 bytes each)
+  std::int64_t max_wal_bytes = 128 << 20;  ///< the log is cut back to this when it is reused
 };
 
 class Connection {
@@ -108,7 +109,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   /// The statement with its parameters bound in order. `sql` must be a literal: the cache is keyed
-  /// by its address.
+  /// by its address. Texts and blobs among the arguments must outlive the statement.
   template <class... Arguments>
   Result<Statement> prepare(const char* sql, const Arguments&... arguments) {
     Result<sqlite3_stmt*> handle = find_or_prepare(sql);

@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::seconds kMaxWaitForConnection(5);
 /// The writer touches the pages of everybody who is busy, again and again. Grows as it is used.
 constexpr std::int64_t kWriterCacheBytes = 16 << 20;
+/// A batch of messages has some hundred statements' small allocations in use at once.
+constexpr int kWriterSmallPieces = 400;
 /// EX_IOERR of sysexits.h.
 constexpr int kExitIoError = 70;
 
@@ -43,11 +45,15 @@ Result<std::unique_ptr<Database>> Database::open(const SqliteOptions& options) {
   settings.full_sync = options.full_sync_for_test;
   settings.max_wal_bytes = options.max_wal_bytes;
   settings.cache_bytes = kWriterCacheBytes;
+  settings.small_pieces = kWriterSmallPieces;
   Result<std::unique_ptr<Connection>> writing = Connection::open(settings);
   if (!writing) return writing.failure();
 
   std::unique_ptr<Database> database(new Database());
   settings.cache_bytes = ConnectionSettings().cache_bytes;
+  settings.small_pieces = ConnectionSettings().small_pieces;
+  Result<std::unique_ptr<Connection>> copying = Connection::open(settings);
+  if (!copying) return copying.failure();
   settings.query_only = true;
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
     Result<std::unique_ptr<Connection>> reading = Connection::open(settings);
@@ -61,8 +67,8 @@ Result<std::unique_ptr<Database>> Database::open(const SqliteOptions& options) {
   GroupWriter::Settings writer_settings;
   writer_settings.on_fatal = options.on_fatal ? options.on_fatal : end_process;
   writer_settings.max_wal_bytes = options.max_wal_bytes;
-  database->writer_ = std::make_unique<GroupWriter>(*std::move(writing), std::move(reserve),
-                                                    std::move(writer_settings));
+  database->writer_ = std::make_unique<GroupWriter>(*std::move(writing), *std::move(copying),
+                                                    std::move(reserve), std::move(writer_settings));
   return database;
 }
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "base/burst.h"
 #include "base/log.h"
 
 namespace countersign::storage {
@@ -18,7 +19,10 @@ namespace {
 constexpr int kReaderWaitMs = 100;
 constexpr int kLongReaderWaitMs = 2000;
 constexpr int kReaderTurnMs = 10;
+/// With so many closures in the last transaction, the next one waits for company.
+constexpr std::size_t kBusyBatch = 3;
 constexpr int kPageBytes = 4096;
+constexpr int kCopiesInAQuarter = 8;
 
 int note_wal_pages(void* pages, sqlite3*, const char*, int count) {
   *static_cast<int*>(pages) = count;
@@ -27,13 +31,15 @@ int note_wal_pages(void* pages, sqlite3*, const char*, int count) {
 
 }  // namespace
 
-GroupWriter::GroupWriter(std::unique_ptr<Connection> connection, SpaceReserve reserve,
+GroupWriter::GroupWriter(std::unique_ptr<Connection> connection,
+                         std::unique_ptr<Connection> copying, SpaceReserve reserve,
                          Settings settings)
     : connection_(std::move(connection)),
       reserve_(std::move(reserve)),
       settings_(std::move(settings)),
       pages_allowed_(static_cast<int>(settings_.max_wal_bytes / kPageBytes / 4)),
-      pages_quarter_(pages_allowed_) {
+      pages_quarter_(pages_allowed_),
+      checkpointer_(std::move(copying), [this] { stop_for_io_error("checkpoint"); }) {
   sqlite3_wal_hook(connection_->handle(), note_wal_pages, &wal_pages_);
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "store-writer");
@@ -56,7 +62,7 @@ void GroupWriter::submit(WriteKind kind, Work work, Completion done, std::size_t
         queued_bytes_ + bytes <= settings_.max_queue_bytes) {
       queue_.push_back(Task{kind, std::move(work), std::move(done), bytes, {}});
       queued_bytes_ += bytes;
-      wake_.notify_one();
+      if (idle_) wake_.notify_one();
       return;
     }
     if (!stopping_) refusal = ErrorCode::kOverloaded;
@@ -81,11 +87,19 @@ Result<void> GroupWriter::write(WriteKind kind, Work work) {
 
 void GroupWriter::run() {
   std::vector<Task> tasks;
+  std::chrono::steady_clock::time_point begun;
+  std::size_t last_batch = 0;
   for (;;) {
     {
       std::unique_lock lock(mutex_);
+      idle_ = true;
       wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      idle_ = false;
       if (queue_.empty()) return;
+      if (last_batch >= kBusyBatch) {
+        wake_.wait_until(lock, begun + settings_.gather, [this] { return stopping_; });
+      }
+      begun = std::chrono::steady_clock::now();
       const std::size_t count = std::min(queue_.size(), settings_.max_batch);
       const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
       tasks.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
@@ -93,8 +107,12 @@ void GroupWriter::run() {
       for (const Task& task : tasks) queued_bytes_ -= task.bytes;
     }
     process(tasks);
-    for (Task& task : tasks) task.done(std::move(task.outcome));
-    tasks.clear();
+    {
+      const base::Burst burst;
+      for (Task& task : tasks) task.done(std::move(task.outcome));
+    }
+    last_batch = tasks.size();
+    tasks.clear();  // what they hold may be waited for
     if (!dead_) checkpoint_when_due();
   }
 }
@@ -112,10 +130,12 @@ void GroupWriter::process(std::vector<Task>& tasks) {
     }
   }
   if (batch.empty()) return note_fullness(tasks);
-  if (attempt(batch) == Attempt::kRolledBack && batch.size() > 1) {
+  Attempt made = attempt(batch, Undo::kNothing);
+  if (made == Attempt::kToBeUndone) made = attempt(batch, Undo::kEach);
+  if (made == Attempt::kRolledBack && batch.size() > 1) {
     // One of them broke it for all: each alone, so that only that one fails.
     for (Task* task : batch) {
-      if (!dead_) attempt({task});
+      if (!dead_) attempt({task}, Undo::kEach);
     }
   }
   for (Task* task : batch) {
@@ -140,12 +160,21 @@ void GroupWriter::note_fullness(const std::vector<Task>& tasks) {
   }
 }
 
-GroupWriter::Attempt GroupWriter::attempt(const Batch& batch) {
+GroupWriter::Attempt GroupWriter::attempt(const Batch& batch, Undo undo) {
   if (Result<std::int64_t> begun = connection_->run("BEGIN IMMEDIATE"); !begun) {
     return give_up(Attempt::kNotBegun, batch, begun.error());
   }
   for (Task* task : batch) {
-    run_in_savepoint(*task);
+    if (undo == Undo::kEach) {
+      run_in_savepoint(*task);
+    } else {
+      const std::int64_t changes = sqlite3_total_changes64(connection_->handle());
+      run(*task);
+      const bool changed = sqlite3_total_changes64(connection_->handle()) != changes;
+      if (!task->outcome.ok() && changed && !connection_->autocommit()) {
+        return give_up(Attempt::kToBeUndone, batch, task->outcome.error());
+      }
+    }
     // Some failures make SQLite roll the whole transaction back, neighbours included.
     if (connection_->autocommit() || connection_->io_failed()) {
       Error error{ErrorCode::kStoreFailed, "the transaction was rolled back"};
@@ -164,15 +193,19 @@ GroupWriter::Attempt GroupWriter::attempt(const Batch& batch) {
   return Attempt::kCommitted;
 }
 
+void GroupWriter::run(Task& task) {
+  try {
+    task.outcome = task.work(*connection_);
+  } catch (const std::exception& exception) {
+    task.outcome = fail(ErrorCode::kStoreFailed, exception.what());
+  }
+}
+
 void GroupWriter::run_in_savepoint(Task& task) {
   if (Result<std::int64_t> begun = connection_->run("SAVEPOINT record"); !begun) {
     task.outcome = begun.failure();
   } else {
-    try {
-      task.outcome = task.work(*connection_);
-    } catch (const std::exception& exception) {
-      task.outcome = fail(ErrorCode::kStoreFailed, exception.what());
-    }
+    run(task);
   }
   if (connection_->autocommit() || connection_->io_failed()) return;
   if (!task.outcome.ok()) {
@@ -199,19 +232,24 @@ void GroupWriter::repeat_with_reserve(Task& task) {
     reserve_.release();
   }
   checkpoint(0);
-  if (!dead_) attempt({&task});
+  if (!dead_) attempt({&task}, Undo::kEach);
 }
 
 void GroupWriter::checkpoint_when_due() {
   if (wal_pages_ < pages_quarter_) pages_allowed_ = pages_quarter_;  // it began anew
   if (wal_pages_ < pages_allowed_) return;
-  // Copying never waits for readers, but while one looks at the end of the log, the log cannot
-  // begin anew and grows. From half the limit on, wait a little for that moment, and once, before
-  // the limit, as long as any reader of ours may take. Who reads longer is not waited for again.
+  // Copying never waits for readers, but while one looks at the end of the log, or somebody writes,
+  // the log cannot begin anew and grows. So from a quarter of the limit on it is copied again and
+  // again behind the writer's back. From half the limit on the writer copies what is left and waits
+  // a little for the readers, and once, before the limit, as long as any reader of ours may take.
+  // Who reads longer is not waited for again.
   const bool last_chance = wal_pages_ >= 3 * pages_quarter_ && wal_pages_ < 4 * pages_quarter_;
-  checkpoint(last_chance                        ? kLongReaderWaitMs
-             : wal_pages_ >= 2 * pages_quarter_ ? kReaderWaitMs
-                                                : 0);
+  if (wal_pages_ < 2 * pages_quarter_ || (checkpointer_.copying() && !last_chance)) {
+    checkpointer_.start();
+    pages_allowed_ = wal_pages_ + pages_quarter_ / kCopiesInAQuarter;
+    return;
+  }
+  checkpoint(last_chance ? kLongReaderWaitMs : kReaderWaitMs);
   pages_allowed_ = wal_pages_ + pages_quarter_;
   if (wal_pages_ >= 4 * pages_quarter_) {
     base::log_warning("store_log_large", {{"pages", wal_pages_}});
@@ -221,6 +259,7 @@ void GroupWriter::checkpoint_when_due() {
 /// Copies the log into the database, so that the next commit can begin it anew. A full disk here
 /// loses nothing: the log stays as it is. Waits so long for readers.
 void GroupWriter::checkpoint(int wait_ms) {
+  checkpointer_.wait();  // two at once keep each other out
   sqlite3* const handle = connection_->handle();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
   const int mode = wait_ms > 0 ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;

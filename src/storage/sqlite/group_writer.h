@@ -1,8 +1,10 @@
 // GroupWriter: the one thread that writes, and the group commit.
 //
-// Callers hand in a closure. The thread takes everything that waits, runs each closure in a
-// savepoint of its own inside one transaction, commits (one fsync for all of them) and only then
-// reports. A closure that fails is rolled back alone; if the commit fails, all of them fail.
+// Callers hand in a closure. The thread takes everything that waits, runs the closures in one
+// transaction, commits (one fsync for all of them) and only then reports. A closure that fails is
+// undone alone; if the commit fails, all of them fail. Most closures that fail have written nothing
+// so far. One that has makes the batch run once more with a savepoint around each, which would cost
+// a copy of every page that it touches.
 //
 // Disk full: the batch is tried again one by one. What still does not fit is refused with
 // kStoreFull; writes of kind kRelief may use up the space reserve, others wait until it is back.
@@ -13,6 +15,7 @@
 #define COUNTERSIGN_STORAGE_SQLITE_GROUP_WRITER_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -25,6 +28,7 @@
 
 #include "countersign/result.h"
 
+#include "storage/sqlite/checkpointer.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/space_reserve.h"
 
@@ -49,11 +53,16 @@ class GroupWriter {
     std::size_t max_queue = 4096;  ///< closures that may wait; further ones fail with kOverloaded
     std::size_t max_queue_bytes = std::size_t{32} << 20;  ///< the same for what they hold
     std::size_t max_batch = 256;                          ///< closures in one transaction
+    /// While many write, a transaction begins no sooner than this after the one before: a commit
+    /// costs as much as several messages do. Who writes alone is not kept waiting.
+    std::chrono::microseconds gather{3000};
     /// The log's size to stay below; it is copied into the database from a quarter of it on.
-    std::int64_t max_wal_bytes = 64 << 20;
+    std::int64_t max_wal_bytes = 128 << 20;
   };
 
-  GroupWriter(std::unique_ptr<Connection> connection, SpaceReserve reserve, Settings settings);
+  /// @param copying  a second connection to the same file, for the checkpointer
+  GroupWriter(std::unique_ptr<Connection> connection, std::unique_ptr<Connection> copying,
+              SpaceReserve reserve, Settings settings);
   /// Runs what waits, then stops.
   ~GroupWriter();
   GroupWriter(const GroupWriter&) = delete;
@@ -84,8 +93,16 @@ class GroupWriter {
   void process(std::vector<Task>& tasks);
   void note_fullness(const std::vector<Task>& tasks);
   /// What became of a transaction. Unless it was committed, every outcome is a failure.
-  enum class Attempt { kCommitted, kRolledBack, kNotBegun };
-  Attempt attempt(const Batch& batch);
+  enum class Attempt {
+    kCommitted,
+    kRolledBack,
+    kNotBegun,
+    kToBeUndone  ///< rolled back, because one failed after it had written
+  };
+  /// What a closure that fails leaves to be undone.
+  enum class Undo { kNothing, kEach };
+  Attempt attempt(const Batch& batch, Undo undo);
+  void run(Task& task);
   void run_in_savepoint(Task& task);
   Attempt give_up(Attempt how, const Batch& batch, const Error& error);
   void repeat_with_reserve(Task& task);
@@ -102,11 +119,13 @@ class GroupWriter {
   bool full_ = false;      ///< the last write that keeps something was refused for want of room
   std::atomic<bool> dead_ = false;
   std::atomic<std::uint64_t> commits_ = 0;
+  Checkpointer checkpointer_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Task> queue_;
   std::size_t queued_bytes_ = 0;
+  bool idle_ = false;  ///< the thread waits for something to do
   bool stopping_ = false;
   std::thread thread_;
 };

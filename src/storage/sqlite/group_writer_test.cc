@@ -28,9 +28,10 @@ class GroupWriterTest : public testing::Test {
     ASSERT_TRUE(succeeded(connection->execute(
         "CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY, v BLOB NOT NULL)")));
     settings.on_fatal = [this](std::string_view) { fatal_ = true; };
+    connection_settings.create = false;
     writer_ = std::make_unique<GroupWriter>(
-        std::move(connection), SpaceReserve(connection_settings.path, vfs_.name(), 64 << 10),
-        std::move(settings));
+        std::move(connection), Connection::open(connection_settings).value(),
+        SpaceReserve(connection_settings.path, vfs_.name(), 64 << 10), std::move(settings));
   }
 
   Outcome submit(GroupWriter::Work work, WriteKind kind = WriteKind::kGrow) {
@@ -97,6 +98,40 @@ TEST_F(GroupWriterTest, EverythingThatWaitsSharesOneCommitAndOneSync) {
   EXPECT_EQ(writer_->commits(), commits + 2);  // the holder's, and one for the fifty
   EXPECT_LE(vfs_.log_syncs(), syncs + 2);      // the first also syncs the log's header
   EXPECT_EQ(count_rows(), 50);
+}
+
+TEST_F(GroupWriterTest, WaitingForCompanyHoldsUpNeitherALonelyWriterNorTheEnd) {
+  GroupWriter::Settings settings;
+  settings.gather = std::chrono::hours(1);
+  start(std::move(settings));
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(succeeded(submit(insert(i)).get()));
+  hold();
+  std::vector<Outcome> outcomes;
+  for (int i = 10; i < 20; ++i) outcomes.push_back(submit(insert(i)));
+  release();
+  for (Outcome& outcome : outcomes) EXPECT_TRUE(succeeded(outcome.get()));
+  Outcome late = submit(insert(20));  // waits for company, until
+  writer_.reset();
+  EXPECT_TRUE(succeeded(late.get()));
+}
+
+TEST_F(GroupWriterTest, OneThatFailsAfterItWroteIsUndoneAlone) {
+  hold();
+  Outcome before = submit(insert(1));
+  Outcome failing = submit([](Connection& connection) -> Result<void> {
+    if (Result<void> written = insert(2)(connection); !written) return written;
+    return fail(ErrorCode::kAbsent, "changed my mind");
+  });
+  Outcome refused = submit([](Connection&) { return fail(ErrorCode::kAbsent, "from the start"); });
+  Outcome after = submit(insert(3));
+  const std::uint64_t commits = writer_->commits();
+  release();
+  EXPECT_TRUE(succeeded(before.get()));
+  EXPECT_TRUE(failed_with(failing.get(), ErrorCode::kAbsent));
+  EXPECT_TRUE(failed_with(refused.get(), ErrorCode::kAbsent));
+  EXPECT_TRUE(succeeded(after.get()));
+  EXPECT_EQ(writer_->commits(), commits + 2);  // the holder's, and one for all four
+  EXPECT_EQ(count_rows(), 2);
 }
 
 TEST_F(GroupWriterTest, WhatWaitsIsBoundedInBytes) {

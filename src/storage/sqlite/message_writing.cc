@@ -45,7 +45,6 @@ class Acceptance {
     if (Result<void> room = check_own_room(); !room) return room;
     Result<void> resolved = send_.group.empty() ? resolve_people() : resolve_conversation();
     if (!resolved) return resolved;
-    if (Result<void> chosen = check_recipients(); !chosen) return chosen;
     return write();
   }
 
@@ -121,6 +120,13 @@ class Acceptance {
       }
     }
     if (!unknown.empty()) return refuse(ErrorCode::kUnknownTarget, std::move(unknown));
+    // Refused before anything is written: what has been would have to be undone.
+    if (recipients_.size() == 1 && recipients_[0].blocks_sender) {
+      return refuse(ErrorCode::kBlocked, {recipients_[0].identity});
+    }
+    if (std::vector<Identity> full = leave_out_full(); !full.empty()) {
+      return refuse(ErrorCode::kRecipientLimit, std::move(full));
+    }
 
     head_.id = direct_conversation_id(send_.sender.application, members);
     Result<std::optional<std::int64_t>> raised = find_row(
@@ -198,15 +204,12 @@ class Acceptance {
         list_recipients(connection_, head_.number, head_.top, send_.sender.identity, sender_.id);
     if (!recipients) return recipients.failure();
     recipients_ = *std::move(recipients);
+    sent_.left_out = leave_out_full();
     return {};
   }
 
-  /// Refuses the message for a conversation of people, and leaves members of a group out, if an
-  /// inbox has no room.
-  Result<void> check_recipients() {
-    if (!head_.group && recipients_.size() == 1 && recipients_[0].blocks_sender) {
-      return refuse(ErrorCode::kBlocked, {recipients_[0].identity});
-    }
+  /// Takes the recipients whose inboxes have no room off the list; who they are, in order.
+  std::vector<Identity> leave_out_full() {
     std::vector<Recipient> taken;
     std::vector<Identity> full;
     for (Recipient& recipient : recipients_) {
@@ -218,11 +221,7 @@ class Acceptance {
       }
     }
     recipients_ = std::move(taken);
-    if (full.empty()) return {};
-    full = sorted_identities(std::move(full));
-    if (!head_.group) return refuse(ErrorCode::kRecipientLimit, std::move(full));
-    sent_.left_out = std::move(full);
-    return {};
+    return sorted_identities(std::move(full));
   }
 
   Result<void> write() {

@@ -34,7 +34,7 @@ struct SqliteOptions {
   /// Size of the file that is given up when the disk is full. 0: none.
   std::int64_t reserve_bytes = 4 << 20;
   /// The write-ahead log stays below this, unless another process reads without an end.
-  std::int64_t max_wal_bytes = 64 << 20;
+  std::int64_t max_wal_bytes = 128 << 20;
   /// A SQLite VFS by name. Empty: the default one. For tests.
   std::string vfs;
   /// False shows what the tests of durability must catch. Never outside of them.
