@@ -14,6 +14,8 @@ OPEN_LIMITS = ("limits.max_connections=30000", "limits.max_connections_per_addre
                "messages.unknown_users=keep", "messages.inbox_entries=1000000",
                "messages.inbox_entries_of_sender=1000000")
 
+PARTNERS = 8  # of each person, in the rows of fixed rates
+
 
 def realtime():
     """People wait for the server, not for a driver that waits for a processor."""

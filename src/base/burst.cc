@@ -1,7 +1,6 @@
 #include "base/burst.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace countersign::base {
 namespace {

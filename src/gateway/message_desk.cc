@@ -277,6 +277,7 @@ void MessageDesk::open_unknown(const std::shared_ptr<Job>& job, storage::Sent se
     }
   }
   std::vector<storage::UserKey> users;
+  users.reserve(known.size());
   for (Identity& user : known) users.push_back({application, std::move(user)});
   if (const auto opened = store_.open_inboxes(users, clock_.now()); !opened) {
     return job->reply(opened.failure());

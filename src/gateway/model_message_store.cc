@@ -184,12 +184,12 @@ Result<storage::Attached> ModelMessageStore::attach(const storage::Attach& attac
   bool resumed = false;
   if (attach.resume) {
     const storage::Position& at = *attach.resume;
-    if (at.epoch != state_.epoch || at.offset > inbox.top) {
-      attached.reason = Attached::Reason::kEpoch;
-    } else if (at.offset < inbox.floor && !mutants.read_in_two_steps) {
+    const bool foreign = at.epoch != state_.epoch || at.offset > inbox.top;
+    const bool below_floor = at.offset < inbox.floor && !mutants.read_in_two_steps;
+    const bool checked = !mutants.no_chain_check && !mutants.read_in_two_steps;
+    if (!foreign && below_floor) {
       attached.reason = Attached::Reason::kFloor;
-    } else if (!mutants.no_chain_check && !mutants.read_in_two_steps &&
-               chain_at(inbox, at.offset) != at.chain) {
+    } else if (foreign || (checked && chain_at(inbox, at.offset) != at.chain)) {
       attached.reason = Attached::Reason::kEpoch;
     } else {
       attached.reason = Attached::Reason::kNone;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include <curl/curl.h>
@@ -42,6 +43,7 @@ const std::vector<Network>& special_networks() {
         "3fff::/20",
     };
     std::vector<Network> parsed;
+    parsed.reserve(std::size(kSpecial));
     for (const char* text : kSpecial) parsed.push_back(Network::parse(text).value());
     return parsed;
   }();
@@ -169,7 +171,11 @@ struct HttpClient::State {
                       std::find(allowed.begin(), allowed.end(), post.url.host) != allowed.end(),
                       false, options.max_answer_bytes};
     HeaderList headers;
-    for (const auto& [name, value] : post.headers) append(headers, name + ": " + value);
+    for (const auto& [name, value] : post.headers) {
+      std::string line = name;
+      line.append(": ").append(value);
+      append(headers, line);
+    }
     append(headers, "Expect:");
     append(headers, "Accept:");
     const std::string url = url_text(post.url);

@@ -103,6 +103,7 @@ test("the keyboard alone is enough, and the focus is always somewhere sensible",
   await page.keyboard.type("line two");
   await page.keyboard.press("Enter");
   await carol.message("line one\nline two");
+  await page.locator(".conversation-row").first().filter({ hasText: carol.name }).waitFor(); // on top, once it is accepted
   await focused("text");
   await page.keyboard.press("Alt+ArrowDown");
   await tab.heading(bob.name);

@@ -87,7 +87,7 @@ test("a group of 1,000 of whom 900 are away: who is there has it soon, the other
   assert.equal(late.send.seq, sent.seq + 1);
 });
 
-test("row 16, memory never returns: crowds that come and go, half of them without a word, leave nothing behind", async () => {
+test("row 16, memory never returns: crowds that come and go, two of three without a word, leave nothing behind", async () => {
   const quick = await startServer({ settings: { ...generous, "gateway.ping_seconds": 5 } });
   const open = async () => Number(/^countersign_gateway_connections (\d+)/m.exec(await quick.metrics())[1]);
   const names = Array.from({ length: 600 }, () => newName("crowd"));

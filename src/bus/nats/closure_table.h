@@ -22,6 +22,7 @@ class ClosureTable {
   void* add(std::shared_ptr<T> object) {
     const std::unique_lock lock(mutex_);
     objects_.emplace(++last_, std::move(object));
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a number, which the library only carries.
     return reinterpret_cast<void*>(last_);
   }
   void remove(void* closure) {

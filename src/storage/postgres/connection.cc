@@ -340,21 +340,21 @@ bool Connection::roll_back() {
 }
 
 Result<std::vector<Rows>> Connection::run(std::span<const Query> queries, Mode mode) {
-  static const Query kBeginQuery(kBegin);
-  static const Query kBeginSnapshotQuery(kBeginSnapshot);
-  static const Query kCommitQuery(kCommit);
+  static const Query begin_query(kBegin);
+  static const Query begin_snapshot_query(kBeginSnapshot);
+  static const Query commit_query(kCommit);
   start_deadline();
   const bool framed = mode != Mode::kRead;
   std::vector<Rows> rows;
   std::vector<Sent> sent;
   const auto exchange = [&]() -> bool {
     if (broken_ || PQenterPipelineMode(handle_) != 1) return lose("the session is lost");
-    const Query& begin = mode == Mode::kWrite ? kBeginQuery : kBeginSnapshotQuery;
+    const Query& begin = mode == Mode::kWrite ? begin_query : begin_snapshot_query;
     if (framed && !send(begin, Sent::Kind::kFrame, sent)) return false;
     for (const Query& query : queries) {
       if (!send(query, Sent::Kind::kQuery, sent)) return false;
     }
-    if (framed && !send(kCommitQuery, Sent::Kind::kCommit, sent)) return false;
+    if (framed && !send(commit_query, Sent::Kind::kCommit, sent)) return false;
     if (PQpipelineSync(handle_) != 1) return lose("send");
     for (const Sent& one : sent) {
       if (!collect(one, rows)) return false;

@@ -44,10 +44,10 @@ Result<Rows> ask(Connection& connection, const Query& query) {
 }
 
 Result<bool> table_exists(Connection& connection) {
-  static const Query kCountTables(
+  static const Query count_tables(
       "SELECT count(*), count(*) FILTER (WHERE relname = 'schema_migrations') FROM pg_class "
       "WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')");
-  Result<Rows> counts = ask(connection, kCountTables);
+  Result<Rows> counts = ask(connection, count_tables);
   if (!counts) return counts.failure();
   if (counts->front().integer(1) > 0) return true;
   if (counts->front().integer(0) == 0) return false;
@@ -58,12 +58,12 @@ Result<bool> table_exists(Connection& connection) {
 
 /// What the store says has been applied, checked against what this program knows.
 Result<AppliedMigrations> read_applied(Connection& connection) {
-  static const Query kSelect("SELECT number, name, sha256, applied FROM schema_migrations");
+  static const Query select_applied("SELECT number, name, sha256, applied FROM schema_migrations");
   AppliedMigrations applied;
   Result<bool> exists = table_exists(connection);
   if (!exists) return exists.failure();
   if (!*exists) return applied;
-  Result<Rows> rows = ask(connection, kSelect);
+  Result<Rows> rows = ask(connection, select_applied);
   if (!rows) return rows.failure();
   for (std::size_t i = 0; i < rows->size(); ++i) {
     const Row row = (*rows)[i];

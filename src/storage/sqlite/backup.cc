@@ -1,6 +1,5 @@
 #include "storage/sqlite/backup.h"
 
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <string_view>
@@ -100,13 +99,11 @@ Result<BackupFacts> read_facts(Connection& connection, std::string schema) {
       find_row(connection, kFind, first_text, std::string_view("master_key_id"));
   if (!key) return key.failure();
   facts.master_key_id = key->value_or("");
-  Result<std::optional<std::string>> taken = find_row(connection, kFind, first_text, kTakenName);
+  // It is written as text.
+  Result<std::optional<std::int64_t>> taken =
+      find_row(connection, kFind, first_integer, kTakenName);
   if (!taken) return taken.failure();
-  if (*taken) {
-    base::SystemTime::rep time = 0;
-    std::from_chars((*taken)->data(), (*taken)->data() + (*taken)->size(), time);
-    facts.taken = base::SystemTime(base::SystemTime::duration(time));
-  }
+  if (*taken) facts.taken = base::SystemTime(base::SystemTime::duration(**taken));
   return facts;
 }
 

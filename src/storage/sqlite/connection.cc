@@ -111,8 +111,8 @@ std::optional<std::string> Statement::optional_bytes(int column) const {
 
 Result<std::unique_ptr<Connection>> Connection::open(const ConnectionSettings& settings) {
   // Counting memory takes a lock around every allocation. Later calls change nothing.
-  static const int kUncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-  static_cast<void>(kUncounted);
+  static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(uncounted);
   if (settings.create) {
     Result<void> made = create_private_file(settings.path);
     if (!made) return made.failure();

@@ -131,7 +131,7 @@ void GroupWriter::process(std::vector<Task>& tasks) {
   }
   if (batch.empty()) return note_fullness(tasks);
   Attempt made = attempt(batch, Undo::kNothing);
-  if (made == Attempt::kToBeUndone) made = attempt(batch, Undo::kEach);
+  if (made == Attempt::kToBeUndone && !dead_) made = attempt(batch, Undo::kEach);
   if (made == Attempt::kRolledBack && batch.size() > 1) {
     // One of them broke it for all: each alone, so that only that one fails.
     for (Task* task : batch) {

@@ -134,6 +134,24 @@ TEST_F(GroupWriterTest, OneThatFailsAfterItWroteIsUndoneAlone) {
   EXPECT_EQ(count_rows(), 2);
 }
 
+TEST_F(GroupWriterTest, NothingRunsAgainAfterAnIoErrorBehindAWrite) {
+  hold();
+  std::atomic<int> runs = 0;
+  Outcome before = submit([&runs](Connection& connection) {
+    ++runs;
+    return insert(1)(connection);
+  });
+  Outcome failing = submit([](Connection& connection) -> Result<void> {
+    if (Result<void> written = insert(2)(connection); !written) return written;
+    return connection.failure(SQLITE_IOERR_WRITE, "a write");
+  });
+  release();
+  EXPECT_TRUE(failed_with(failing.get(), ErrorCode::kStoreFailed));
+  EXPECT_TRUE(failed_with(before.get(), ErrorCode::kStoreFailed));
+  EXPECT_TRUE(fatal_);
+  EXPECT_EQ(runs, 1);
+}
+
 TEST_F(GroupWriterTest, WhatWaitsIsBoundedInBytes) {
   GroupWriter::Settings settings;
   settings.max_queue_bytes = 1000;
