@@ -24,6 +24,7 @@ class Tally:
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.failures = []
 
     def add(self, name, passed, failed, skipped, seconds, output=""):
         self.passed += passed
@@ -32,8 +33,16 @@ class Tally:
         note = f", {skipped} skipped" if skipped else ""
         print(f"{'FAIL' if failed else 'ok  '} {name}: {passed} passed, {failed} failed{note} ({seconds:.1f} s)",
               flush=True)
-        if failed and output:
-            print(output, flush=True)
+        if failed:
+            self.failures += [f"{name}: {case}" for case in failed_cases(output)] or [name]
+            if output:
+                print(output, flush=True)
+
+
+def failed_cases(output):
+    """The names of the failed tests in what GoogleTest, a TAP reporter or vitest's report below wrote, each once."""
+    found = re.findall(r"^\[  FAILED  \] ([^\s,]+\.[^\s,]+)|^ *not ok \d+ - (.+)$|^failed case: (.+)$", output, re.M)
+    return list(dict.fromkeys("".join(case) for case in found))
 
 
 def run(command, env=None, cwd=ROOT, timeout=1800):
@@ -166,7 +175,7 @@ def report_vitest_failures(data):
     for suite in data.get("testResults", []):
         for case in suite.get("assertionResults", []):
             if case["status"] == "failed":
-                lines.append(case["fullName"])
+                lines.append(f"failed case: {case['fullName']}")
                 lines.extend(case.get("failureMessages", []))
     return "\n".join(lines)
 
@@ -291,6 +300,8 @@ def main():
     tally = Tally()
     for part in parts:
         known[part](tally)
+    for failure in tally.failures:
+        print(f"failed: {failure}")
     skipped = f", {tally.skipped} skipped" if tally.skipped else ""
     print(f"{tally.passed} passed, {tally.failed} failed{skipped}")
     sys.exit(1 if tally.failed or not tally.passed else 0)
