@@ -6,7 +6,7 @@ import test from "node:test";
 import { execute, program, root } from "../support/process.mjs";
 
 async function ledger(...args) {
-  const done = await execute(process.execPath, [path.join(root, "tests/ledger/run.mjs"), ...args], {
+  const done = await execute(process.execPath, [path.join(root, "tests/ledger/run.mjs"), "--messages", "0", ...args], {
     env: { COUNTERSIGN_BIN: program, COUNTERSIGN_ROOT: root },
   });
   assert.equal(done.code, 0, `${done.stdout}\n${done.stderr}`);

@@ -5,6 +5,7 @@
 //   tests/ledger/run.mjs single  [--seconds 1800] [--messages 1000000] [--rate 600] [--fault-every 5] [--seed 1]
 //   tests/ledger/run.mjs cluster [the same]
 //
+// It goes on until both the seconds are over and so many messages were accepted.
 // Exit status 0 if every promise held. Source: docs/operations/durability.md.
 import { parseArgs } from "node:util";
 import { World } from "./world.mjs";
@@ -13,7 +14,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: "string", default: "1800" },
-    messages: { type: "string", default: "Infinity" },
+    messages: { type: "string", default: "1000000" },
     rate: { type: "string", default: "600" },
     users: { type: "string", default: "40" },
     devices: { type: "string", default: "2" },

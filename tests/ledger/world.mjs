@@ -72,11 +72,11 @@ export class World {
 
   /**
    * Lets people talk for a while, with faults in between.
-   * @param seconds   at most this long
-   * @param messages  at most so many
+   * @param seconds   at least this long
+   * @param messages  until at least so many were accepted
    * @param faultEvery  seconds between faults; 0: none
    */
-  async talk({ seconds, messages = Infinity, faultEvery = 0, deathChance = 0.0002, dropChance = 0.02, report }) {
+  async talk({ seconds, messages = 0, faultEvery = 0, deathChance = 0.0002, dropChance = 0.02, report }) {
     const began = performance.now();
     const end = began + seconds * 1000;
     let nextFault = began + faultEvery * 1000;
@@ -84,12 +84,12 @@ export class World {
     let debt = 0;
     let last = began;
     for (const device of this.devices) device.deathChance = deathChance;
-    while (performance.now() < end && this.ledger.counts.sent < messages) {
+    while (performance.now() < end || this.ledger.counts.accepted < messages) {
       await pause(tickMs);
       const now = performance.now();
       debt = Math.min(debt + ((now - last) / 1000) * this.options.rate, this.options.rate);
       last = now;
-      for (; debt >= 1 && this.ledger.counts.sent < messages; debt--) this.#say();
+      for (; debt >= 1; debt--) this.#say();
       if (this.random.chance(dropChance)) this.random.pick(this.devices).drop();
       if (faultEvery > 0 && now >= nextFault) {
         await this.#fault(report);
