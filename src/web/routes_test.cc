@@ -1,12 +1,11 @@
 #include "web/routes.h"
 
-#include <algorithm>
-#include <cctype>
-#include <fstream>
 #include <set>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "web/testing/openapi_operations.h"
 
 namespace countersign::web {
 namespace {
@@ -76,28 +75,12 @@ TEST(Routes, GuardsEveryUnsafeMethodThatCookiesAuthenticate) {
   }
 }
 
-/// `METHOD path` of every operation in api/openapi.yaml: paths stand two columns in, methods four.
-std::set<std::string> documented_operations() {
-  std::ifstream file(std::string(COUNTERSIGN_SOURCE_DIR) + "/api/openapi.yaml");
-  std::set<std::string> operations;
-  std::string path;
-  for (std::string line; std::getline(file, line) && line != "components:";) {
-    if (line.starts_with("  /")) path = line.substr(2, line.size() - 3);
-    if (path.empty() || !line.starts_with("    ") || line[4] == ' ') continue;
-    std::string method = line.substr(4, line.find(':') - 4);
-    std::transform(method.begin(), method.end(), method.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    operations.insert(method + ' ' + path);
-  }
-  return operations;
-}
-
 TEST(Routes, AreTheOnesThatOpenapiYamlDescribes) {
   std::set<std::string> served;
   for (const Route& route : routes()) {
     served.insert(std::string(route.method) + ' ' + std::string(route.path));
   }
-  EXPECT_EQ(served, documented_operations());
+  EXPECT_EQ(served, described_operations().site);
 }
 
 TEST(Routes, NamesEveryPairOnce) {
