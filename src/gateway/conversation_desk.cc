@@ -74,11 +74,6 @@ std::optional<std::pair<base::SystemTime, std::string>> read_page_mark(const std
   return std::pair(base::SystemTime(base::SystemTime::duration(count)), std::string(stop + 1, end));
 }
 
-// Key of what replaces what was said before of this user in this conversation.
-std::string about(const std::string& conversation, const Identity& user) {
-  return conversation + ' ' + std::string(identity_type_name(user.type)) + ' ' + user.endpoint;
-}
-
 }  // namespace
 
 Result<std::string> ConversationDesk::answer(const Client& client, std::uint32_t id,
@@ -100,24 +95,12 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
   const auto moved = store_.mark_read(client.user, conversation, read.seq, clock_.now());
   if (!moved) return failure_of(moved);
   if (*moved) {
-    receipts_.add(client.user.application, {&**moved, 1});
-    tell_own_devices(client.user, (*moved)->horizon);
+    receipts_.add_read(client.user.application, **moved);
     return protocol::encode_read_reply(id, (*moved)->horizon.read);
   }
   const auto stands = store_.find_conversation(client.user, conversation);
   if (!stands) return failure_of(stands);
   return protocol::encode_read_reply(id, stands->read);
-}
-
-// What was read on one device is read on all of them.
-void ConversationDesk::tell_own_devices(const storage::UserKey& user,
-                                        const storage::Horizon& horizon) {
-  protocol::LooseEvent event;
-  event.kind = protocol::LooseEvent::Kind::kReceipt;
-  event.key = about(horizon.conversation, user.identity);
-  event.push = protocol::encode_receipts_push(horizon.conversation,
-                                              {&user.identity, horizon.delivered, horizon.read});
-  publisher_.loose(user.application, {&user.identity, 1}, event);
 }
 
 Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t id,
@@ -130,7 +113,8 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
   std::erase(others, client.user.identity);
   protocol::LooseEvent event;
   event.kind = protocol::LooseEvent::Kind::kTyping;
-  event.key = about(conversation, client.user.identity);
+  event.key = conversation + ' ' + std::string(identity_type_name(client.user.identity.type)) +
+              ' ' + client.user.identity.endpoint;
   event.push = protocol::encode_typing_push(conversation, client.user.identity, typing.start);
   if (may_tell_typing(client.user.application + ' ' + event.key)) {
     publisher_.loose(client.user.application, others, event);

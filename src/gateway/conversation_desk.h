@@ -66,7 +66,6 @@ class ConversationDesk {
   Result<std::string> obey(const Client& client, std::uint32_t id, const protocol::Block& block);
   Result<std::string> obey(const Client& client, std::uint32_t id, const protocol::ListBlocked&);
 
-  void tell_own_devices(const storage::UserKey& user, const storage::Horizon& horizon);
   bool may_tell_typing(const std::string& who);
 
   const ConversationDeskOptions options_;

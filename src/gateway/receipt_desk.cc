@@ -15,7 +15,7 @@ std::string member_key(const std::string& conversation, const Identity& member) 
 }  // namespace
 
 bool ReceiptDesk::KeyOrder::operator()(const Key& a, const Key& b) const {
-  if (a.count != b.count) return a.count < b.count;
+  if (a.what != b.what) return a.what < b.what;
   if (a.user.type != b.user.type) return a.user.type < b.user.type;
   if (const int order = a.conversation.compare(b.conversation); order != 0) return order < 0;
   if (const int order = a.user.endpoint.compare(b.user.endpoint); order != 0) return order < 0;
@@ -25,21 +25,35 @@ bool ReceiptDesk::KeyOrder::operator()(const Key& a, const Key& b) const {
 void ReceiptDesk::add(std::string_view application, const storage::Receipt& receipt,
                       base::SteadyTime now) {
   const storage::Horizon& horizon = receipt.horizon;
-  if (receipt.group) {
-    for (const Identity& sender : receipt.audience) {
-      Row* row = open({std::string(application), horizon.conversation, sender, true}, now);
-      if (row != nullptr) wait(*row, now);
-    }
-    return;
+  if (!receipt.group) {
+    return add_horizon(
+        {std::string(application), horizon.conversation, horizon.member, What::kHorizon}, horizon,
+        receipt.audience, now);
   }
+  for (const Identity& sender : receipt.audience) {
+    Row* row = open({std::string(application), horizon.conversation, sender, What::kCount}, now);
+    if (row != nullptr) wait(*row, now);
+  }
+}
+
+void ReceiptDesk::add_read(std::string_view application, const storage::Receipt& receipt,
+                           base::SteadyTime now) {
+  const storage::Horizon& horizon = receipt.horizon;
+  add(application, receipt, now);
+  add_horizon({std::string(application), horizon.conversation, horizon.member, What::kOwnHorizon},
+              horizon, {horizon.member}, now);
+}
+
+void ReceiptDesk::add_horizon(Key key, const storage::Horizon& horizon,
+                              const std::vector<Identity>& audience, base::SteadyTime now) {
   if (horizon.delivered <= 0 && horizon.read <= 0) return;
-  Row* row = open({std::string(application), horizon.conversation, horizon.member, false}, now);
+  Row* row = open(std::move(key), now);
   if (row == nullptr) return;
   State& state = row->second;
   if (horizon.delivered <= state.delivered && horizon.read <= state.read) return;
   state.delivered = std::max(state.delivered, horizon.delivered);
   state.read = std::max(state.read, horizon.read);
-  for (const Identity& user : receipt.audience) {
+  for (const Identity& user : audience) {
     if (std::ranges::find(state.audience, user) == state.audience.end()) {
       state.audience.push_back(user);
     }
@@ -55,7 +69,7 @@ DueReceipts ReceiptDesk::take(base::SteadyTime now) {
     waiting_.erase(waiting_.begin());
     const Key& key = row.first;
     State& state = row.second;
-    if (key.count) {
+    if (key.what == What::kCount) {
       out.counts.push_back({{key.application, key.user}, key.conversation});
     } else {
       const protocol::LooseEvent event{
@@ -84,8 +98,9 @@ ReceiptPublication ReceiptDesk::count_publication(std::string_view application,
 }
 
 void ReceiptDesk::count_failed(const CountRequest& request, base::SteadyTime now) {
-  Row* row =
-      open({request.sender.application, request.conversation, request.sender.identity, true}, now);
+  Row* row = open(
+      {request.sender.application, request.conversation, request.sender.identity, What::kCount},
+      now);
   if (row == nullptr) return;
   row->second.may_publish = std::max(row->second.may_publish, now + options_.interval);
   wait(*row, now);

@@ -3,7 +3,8 @@
 //
 // Of a direct conversation every member hears the horizon. In a group each sender whose messages
 // were passed hears a count, which the store makes: the desk says what is to be counted, at most
-// once a second for each sender and conversation, and turns the answer into a publication.
+// once a second for each sender and conversation, and turns the answer into a publication. What
+// somebody reads on one device, their other devices hear in both cases.
 //
 // Horizons are merged by maximum, so what is published never goes back, in whatever order commits
 // are reported. What is published of one member twice, by two nodes, may cross on its way; clients
@@ -63,6 +64,9 @@ class ReceiptDesk {
 
   /// A receipt that is committed.
   void add(std::string_view application, const storage::Receipt& receipt, base::SteadyTime now);
+  /// One of which the member's own devices hear too.
+  void add_read(std::string_view application, const storage::Receipt& receipt,
+                base::SteadyTime now);
   /// What has become due. At most once a second for each member of a conversation, and for each
   /// sender's count.
   DueReceipts take(base::SteadyTime now);
@@ -80,12 +84,13 @@ class ReceiptDesk {
   std::size_t rows() const { return rows_.size(); }
 
  private:
-  /// A member's horizon, or a sender's count if `count`.
+  /// A member's horizon for the others, the same for the member's own devices, or a sender's count.
+  enum class What : std::uint8_t { kHorizon, kOwnHorizon, kCount };
   struct Key {
     std::string application;
     std::string conversation;
     Identity user;
-    bool count = false;
+    What what = What::kHorizon;
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyOrder {
@@ -109,6 +114,9 @@ class ReceiptDesk {
     }
   };
 
+  /// `audience` hears the horizon, if it is further than what was added before under the key.
+  void add_horizon(Key key, const storage::Horizon& horizon, const std::vector<Identity>& audience,
+                   base::SteadyTime now);
   /// The row, made if there is room; null otherwise.
   Row* open(Key key, base::SteadyTime now);
   void wait(Row& row, base::SteadyTime now);

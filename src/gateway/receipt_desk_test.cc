@@ -83,6 +83,43 @@ TEST_F(ReceiptDeskTest, NeverGoesBackWhenCommitsAreReportedOutOfOrder) {
   EXPECT_TRUE(desk_.take(now_).publications.empty());
 }
 
+TEST_F(ReceiptDeskTest, TellsTheReadersOwnDevicesWithTheOthers) {
+  desk_.add_read("app", receipt("c-1", "bob", 7, 7, {person("ann")}), now_);
+  const DueReceipts due = desk_.take(now_);
+  ASSERT_EQ(due.publications.size(), 2U);
+  EXPECT_EQ(due.publications[0].user.identity, person("ann"));
+  EXPECT_EQ(due.publications[1].user.identity, person("bob"));
+  EXPECT_EQ(due.publications[0].event, due.publications[1].event);
+}
+
+TEST_F(ReceiptDeskTest, TellsTheReadersOwnDevicesEvenIfAnAcknowledgementToldTheOthersBefore) {
+  add(receipt("c-1", "bob", 7, 3, {person("ann")}));
+  desk_.add_read("app", receipt("c-1", "bob", 3, 3, {person("ann")}), now_);
+  const DueReceipts due = desk_.take(now_);
+  ASSERT_EQ(due.publications.size(), 2U);
+  EXPECT_EQ(due.publications[1].user.identity, person("bob"));
+  EXPECT_EQ(due.publications[1].event.push, push("c-1", "bob", 3, 3));
+}
+
+TEST_F(ReceiptDeskTest, TellsTheReadersOwnDevicesTheHorizonInAGroupAndNeverTakesItBack) {
+  const auto read = [&](std::int64_t delivered, std::int64_t seq) {
+    storage::Receipt given = receipt("g-1", "bob", delivered, seq, {person("ann")});
+    given.group = true;
+    desk_.add_read("app", given, now_);
+  };
+  read(9, 8);
+  read(9, 3);  // committed earlier, reported later
+  DueReceipts due = desk_.take(now_);
+  EXPECT_EQ(due.counts.size(), 1U);
+  ASSERT_EQ(due.publications.size(), 1U);
+  EXPECT_EQ(due.publications[0].user.identity, person("bob"));
+  EXPECT_EQ(due.publications[0].event.push, push("g-1", "bob", 9, 8));
+  now_ += seconds(30);
+  read(9, 5);
+  due = desk_.take(now_);
+  EXPECT_TRUE(due.publications.empty());
+}
+
 TEST_F(ReceiptDeskTest, KeepsMembersConversationsAndApplicationsApart) {
   add(receipt("c-1", "bob", 1, 1, {person("ann")}));
   add(receipt("c-2", "bob", 1, 1, {person("ann")}));

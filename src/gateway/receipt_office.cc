@@ -39,6 +39,15 @@ void ReceiptOffice::add(std::string_view application, std::span<const storage::R
   wake_.notify_all();
 }
 
+void ReceiptOffice::add_read(std::string_view application, const storage::Receipt& receipt) {
+  {
+    const std::lock_guard lock(mutex_);
+    desk_.add_read(application, receipt, clock_.steady());
+  }
+  publish_due();
+  wake_.notify_all();
+}
+
 void ReceiptOffice::publish_due() {
   DueReceipts due;
   {

@@ -1,7 +1,7 @@
 // The receipt office: the receipt desk with a lock, a thread and the bus. Whoever has committed an
 // acknowledgement hands its receipts in; what is due at once is published on the spot, the rest a
 // second later.
-// Thread-safety: add() from any thread; start() and stop() from one.
+// Thread-safety: add() and add_read() from any thread; start() and stop() from one.
 #ifndef COUNTERSIGN_GATEWAY_RECEIPT_OFFICE_H_
 #define COUNTERSIGN_GATEWAY_RECEIPT_OFFICE_H_
 
@@ -34,6 +34,8 @@ class ReceiptOffice {
 
   /// Receipts that are committed. Quick; does not wait for the store.
   void add(std::string_view application, std::span<const storage::Receipt> receipts);
+  /// One of which the reader's other devices hear too.
+  void add_read(std::string_view application, const storage::Receipt& receipt);
   /// Publishes what is due. The thread of start() calls it; tests may instead.
   void publish_due();
 
