@@ -66,6 +66,14 @@ void LoadConnection::send(std::string_view bytes) {
   }
 }
 
+std::size_t LoadConnection::send_some(std::string_view bytes) {
+  const auto sent = ::send(file_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (errno == EPIPE || errno == ECONNRESET) return bytes.size();
+  require(errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR, "send");
+  return 0;
+}
+
 bool LoadConnection::receive() {
   std::array<char, 16384> chunk;
   for (;;) {
@@ -119,14 +127,23 @@ std::string LoadConnection::take_frame() {
   return payload;
 }
 
+std::string upgrade_request(std::uint16_t port) {
+  return "GET /v1/gateway HTTP/1.1\r\nHost: localhost:" + std::to_string(port) +
+         "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+         "Sec-WebSocket-Protocol: countersign.v1.json\r\n\r\n";
+}
+
 std::string text_frame(std::string_view payload) {
   std::string frame = "\x81";
   if (payload.size() < 126) {
     frame += static_cast<char>(0x80 | payload.size());
   } else {
-    frame += static_cast<char>(0x80 | 126);
-    frame += static_cast<char>(payload.size() >> 8);
-    frame += static_cast<char>(payload.size() & 0xff);
+    const bool wide = payload.size() > 0xffff;
+    frame += static_cast<char>(0x80 | (wide ? 127 : 126));
+    for (int shift = wide ? 56 : 8; shift >= 0; shift -= 8) {
+      frame += static_cast<char>(payload.size() >> shift & 0xff);
+    }
   }
   frame.append(4, '\0');
   frame += payload;

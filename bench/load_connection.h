@@ -28,6 +28,9 @@ class LoadConnection {
 
   /// Sends all of it; loopback takes a request of a few hundred bytes at once.
   void send(std::string_view bytes);
+  /// Sends what the socket takes now; how many bytes that was. All, if the connection is gone:
+  /// receive() will say so.
+  std::size_t send_some(std::string_view bytes);
   /// Reads what has come. False: the server closed the connection.
   bool receive();
 
@@ -43,6 +46,9 @@ class LoadConnection {
   int file_ = -1;
   std::string buffer_;
 };
+
+/// The request for a WebSocket at the gateway.
+std::string upgrade_request(std::uint16_t port);
 
 /// A masked WebSocket text frame (RFC 6455 section 5.2), mask zero.
 std::string text_frame(std::string_view payload);

@@ -186,13 +186,6 @@ int closed(std::uint16_t port, const std::vector<std::string>& requests, double 
   return 0;
 }
 
-std::string handshake(std::uint16_t port) {
-  return "GET /v1/gateway HTTP/1.1\r\nHost: localhost:" + std::to_string(port) +
-         "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-         "Sec-WebSocket-Protocol: countersign.v1.json\r\n\r\n";
-}
-
 int gateway(std::uint16_t port, const std::vector<std::string>& tickets, std::size_t count) {
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   epoll_event input{};
@@ -201,7 +194,7 @@ int gateway(std::uint16_t port, const std::vector<std::string>& tickets, std::si
   require(epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &input) == 0, "epoll_ctl");
   std::vector<LoadConnection> connections(count);
   std::vector<char> upgraded(count, 0);
-  const std::string hello = handshake(port);
+  const std::string hello = upgrade_request(port);
   std::size_t opened = 0;
   std::size_t in = 0;
   bool told = false;

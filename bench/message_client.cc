@@ -34,10 +34,7 @@ void MessageClient::open(std::uint16_t port, std::uint32_t source, int epoll, st
   due_.clear();
   last_id_ = 0;
   upgraded_ = live_ = false;
-  link_.send("GET /v1/gateway HTTP/1.1\r\nHost: localhost:" + std::to_string(port) +
-             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-             "Sec-WebSocket-Protocol: countersign.v1.json\r\n\r\n");
+  link_.send(upgrade_request(port));
 }
 
 void MessageClient::connect(std::string_view ticket, std::string_view device) {

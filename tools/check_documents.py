@@ -48,7 +48,7 @@ RUN_ELSEWHERE = {
         "npm test",
         "npm run build",
     ],
-    "a measurement that takes a quiet machine eight minutes; the table in bench/README.md is its"
+    "a measurement that takes a quiet machine half an hour; the table in bench/README.md is its"
     " output": [
         "bench/run.py",
         "bench/run.py http memory",

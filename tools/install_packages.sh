@@ -95,6 +95,7 @@ bench() {
   command_of wrk wrk
   command_of node nodejs
   command_of npm npm
+  compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
   command_of mosquitto mosquitto
   command_of nats-server nats-server
 }

@@ -11,5 +11,8 @@ io.on("connection", (socket) => {
     sockets[to % sockets.length].emit("message", text);
     acknowledge?.();
   });
+  socket.on("disconnect", () => {
+    sockets.splice(sockets.indexOf(socket), 1);
+  });
 });
 http.listen(Number(process.argv[2]), "127.0.0.1", () => console.log("ready"));
