@@ -360,6 +360,29 @@ TEST_F(ClassicGatewayTest, BoundsThePollsOfOneInstanceAndOfAShard) {
   EXPECT_EQ(finish(ann, three).code(), ErrorCode::kTooManyRequests);
 }
 
+TEST_F(ClassicGatewayTest, RemovesEverythingOldAtOnceHoweverMuchItIs) {
+  options_.retention = std::chrono::hours(1);
+  Node& node = add_node();
+  storage::ClassicTransport transport;
+  transport.application = kTestApplication;
+  transport.time = clock_.now();
+  for (int i = 0; i < 1'200; ++i) {
+    transport.id = transport.conversation = "transport-" + std::to_string(i);
+    ASSERT_TRUE(store_->classic()->put_transport(transport));
+  }
+  storage::ClassicPart part{base::InstanceId("gone"), "session", "7", 0, 2, "AAAA", clock_.now()};
+  ASSERT_TRUE(store_->classic()->add_part(part, {}));
+  clock_.advance(std::chrono::hours(2));
+  node.classic->tick();
+  EXPECT_TRUE(wait([&] {
+    const auto last = store_->classic()->find_transport(kTestApplication, transport.id);
+    return last && !*last;
+  }));
+  // What is removed last is the idle part: a set of another count finds its place free.
+  part.count = 3;
+  EXPECT_TRUE(wait([&] { return store_->classic()->add_part(part, {}).has_value(); }));
+}
+
 TEST_F(ClassicGatewayTest, LetsEverybodyGoWhenItShutsDown) {
   Node& node = add_node();
   Page ann = start(node, "ann");
