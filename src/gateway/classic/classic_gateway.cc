@@ -167,7 +167,12 @@ Configuration ClassicGateway::configuration(const storage::Instance& instance) c
 
 Result<TransportView> ClassicGateway::open_transport(const storage::Instance& instance,
                                                      std::vector<Identity> recipients) {
-  auto opened = parts_->context.transports.open(ClassicContext::user(instance), recipients);
+  ClassicContext& context = parts_->context;
+  const storage::UserKey user = ClassicContext::user(instance);
+  if (context.openings.take(context.keys.transport_channel(user), 1, context.clock.steady())) {
+    return fail(ErrorCode::kTooManyRequests, "transports");
+  }
+  auto opened = context.transports.open(user, recipients);
   if (!opened) return opened.failure();
   // Of people nobody knows there is no transport; the client sees that somebody is missing.
   if (!opened->transport) return TransportView{};

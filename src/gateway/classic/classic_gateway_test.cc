@@ -360,6 +360,44 @@ TEST_F(ClassicGatewayTest, BoundsThePollsOfOneInstanceAndOfAShard) {
   EXPECT_EQ(finish(ann, three).code(), ErrorCode::kTooManyRequests);
 }
 
+TEST_F(ClassicGatewayTest, OpensTransportsWithinTheBudgetOfTheirUser) {
+  options_.openings = {1, 3};
+  Node& node = add_node();
+  Page ann = start(node, "ann"), tab = start(node, "ann"), bob = start(node, "bob");
+  const std::vector<Identity> people{{IdentityType::kUsername, "bob"}};
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(node.classic->open_transport(ann.instance, people));
+  for (const Page& page : {ann, tab}) {
+    const auto refused = node.classic->open_transport(page.instance, people);
+    EXPECT_EQ(refused.code(), ErrorCode::kTooManyRequests);
+  }
+  EXPECT_TRUE(node.classic->open_transport(bob.instance, people));
+  pass(seconds(1));
+  EXPECT_TRUE(node.classic->open_transport(ann.instance, people));
+}
+
+TEST_F(ClassicGatewayTest, SlowsAnInstanceThatAsksTooOften) {
+  options_.requests = {1, 4};
+  Node& node = add_node();
+  Page ann = start(node, "ann"), bob = start(node, "bob");
+  const TransportView both = transport(ann, {"bob"});
+  protocol::MxpMessage message = message_of(ann, protocol::kMxpText);
+  message.body = R"({"t":"x"})";
+  for (int i = 0; i < 3; ++i) {
+    send_all(ann, both, frames(both, "message-" + std::to_string(i), message));
+  }
+  const auto more = frames(both, "one-more", message);
+  EXPECT_EQ(publish(ann, bob.keys.transport_channel, more.front()).code(),
+            ErrorCode::kTooManyRequests);
+  const Answer held = hold(ann);
+  for (int i = 0; i < 9; ++i) pass(seconds(1));
+  EXPECT_FALSE(held->has_value());
+  pass(seconds(2));
+  EXPECT_EQ(finish(ann, held).code(), ErrorCode::kTooManyRequests);
+  EXPECT_EQ(hear(bob).size(), 3U);
+  EXPECT_TRUE(publish(ann, bob.keys.transport_channel, more.front()));
+  EXPECT_EQ(hear(bob).size(), 1U);
+}
+
 TEST_F(ClassicGatewayTest, RemovesEverythingOldAtOnceHoweverMuchItIs) {
   options_.retention = std::chrono::hours(1);
   Node& node = add_node();

@@ -226,6 +226,9 @@ void PollHub::admit(Poll& poll, LiveInstance instance) {
       return refuse_late(poll, ErrorCode::kPermissionDenied);
     }
   }
+  if (context_.requests.take(instance->id.text(), 1, context_.clock.steady())) {
+    return refuse_late(poll, ErrorCode::kTooManyRequests);
+  }
   std::size_t& count = of_instance_[instance->id];
   if (count >= context_.options.max_polls_per_instance) {
     return refuse_late(poll, ErrorCode::kTooManyRequests);
