@@ -252,6 +252,28 @@ TEST_F(ClassicGatewayTest, RefusesPollsOfForeignChannelsAndBadKeysLate) {
   EXPECT_EQ(finish(liar, bad).code(), ErrorCode::kUnauthorized);
 }
 
+TEST_F(ClassicGatewayTest, GoesOnTellingAPageThatListensToAGroupOfItsOwn) {
+  Node& node = add_node();
+  Page ann = start(node, "ann"), bob = start(node, "bob");
+  const Answer answer = std::make_shared<std::optional<Result<Polled>>>();
+  node.classic->subscribe(0, node.shards[0],
+                          {bob.keys.subscribe_key,
+                           {bob.keys.broadcast_channel, "room-1", bob.keys.transport_channel},
+                           bob.token},
+                          [answer](Result<Polled> polled) { *answer = std::move(polled); });
+  say(ann, {"bob"}, "hello");
+  const auto told = finish(bob, answer);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(read(bob, *told).size(), 1U);
+  // What is published there is no frame, and who asks for nothing else is refused.
+  EXPECT_EQ(refusal_of(ann, "room-1", "ann"), ErrorCode::kBadRequest);
+  Page lonely = bob;
+  lonely.keys.transport_channel = lonely.keys.broadcast_channel = "room-1";
+  const Answer nothing = hold(lonely);
+  for (int i = 0; i < 11; ++i) pass(seconds(1));
+  EXPECT_EQ(finish(lonely, nothing).code(), ErrorCode::kPermissionDenied);
+}
+
 TEST_F(ClassicGatewayTest, EndsPollsAndPublishesOfARevokedInstance) {
   Node& node = add_node();
   Page ann = start(node, "ann");
