@@ -12,12 +12,23 @@ Policy ticket_policy(const config::Settings& s) {
   return s.gateway_ticket_policy == "strict" ? Policy::strict() : Policy::default_policy();
 }
 
+// What a user may begin: transports, and instances. As many as messages.
+gateway::SendBudgetOptions openings(const config::Settings& s) {
+  gateway::SendBudgetOptions budget;
+  budget.per_second = static_cast<double>(s.limits_messages_per_second);
+  budget.burst = 5 * budget.per_second;
+  return budget;
+}
+
 gateway::classic::ClassicSetup classic_setup(ClassicSide::Parts& parts) {
   const config::Settings& s = parts.core.settings();
   const gateway::GatewayOptions general = gateway_options(s, parts.core.machine_clock());
   gateway::classic::ClassicOptions options;
   options.max_polls = static_cast<std::size_t>(s.limits_max_connections);
-  options.retention = std::chrono::hours(24 * s.messages_retention_days);
+  options.openings = openings(s);
+  const auto messages = static_cast<double>(s.limits_messages_per_second);
+  options.requests.per_second = 10 * messages;
+  options.requests.burst = 50 * messages;
   options.keep_unknown = s.messages_unknown_users == "keep";
   options.retention = std::chrono::hours(24 * s.messages_retention_days);
   options.sessions = general.sessions;
@@ -43,6 +54,7 @@ web::classic::ClassicInstanceOptions instance_options(Core& core) {
   options.lifetime = std::chrono::hours(s.compat_sinch_instance_hours);
   options.desk = {general.sessions, general.max_instances_per_user};
   options.replay = {general.replay_capacity, general.replay_capacity_per_user};
+  options.openings = openings(s);
   return options;
 }
 

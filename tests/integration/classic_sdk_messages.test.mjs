@@ -232,6 +232,29 @@ test("another person's channel is not to be listened to, nor published to with a
   close(alice, bob, eve);
 });
 
+test("the report of the running client, which it makes every 30 s, is signed and taken", async () => {
+  const [alice, bob] = await people("alice", "bob");
+  await alice.send(nameOf(bob), "something to report");
+  alice.sinch.getMessageClient().commitLog();
+  const report = await alice.answered("POST", /\/report\/im$/);
+  assert.equal(report.status, 200, report.body);
+  assert.match(report.headers.Authorization, /^instance /);
+  close(alice, bob);
+});
+
+test("a page that calls a group finds nobody there, and goes on hearing what is written to it", async () => {
+  const [alice, bob] = await people("alice", "bob");
+  const { mxp } = bob.sinch;
+  const from = bob.sandbox.requests.all.length;
+  // What callGroup() does once it has a microphone.
+  mxp.broadcastPubNub.publish({ channel: "room-1", message: nameOf(bob) });
+  mxp.subscribeNotificationChannel("room-1");
+  await bob.asked("GET", /^\/subscribe\/[^/]+\/[^/]*room-1[^/]*\/0\//, { from });
+  await alice.send(nameOf(bob), "while you wait for the others");
+  await bob.message("while you wait for the others");
+  close(alice, bob);
+});
+
 test("several tabs with one browser's storage share a PubNub uuid, and each still gets its answers", async () => {
   const name = newName("alice");
   const bob = await startedClient(server, newName("bob"));

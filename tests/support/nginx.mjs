@@ -34,6 +34,7 @@ export class Nginx {
       ["/etc/ssl/calls.pem", certificate],
       ["/etc/ssl/calls.key", key],
       ["/var/log/nginx/countersign.log", path.join(this.folder, "access.log")],
+      ["/var/log/nginx/countersign-error.log", path.join(this.folder, "site-error.log")],
     ];
     const site = places.reduce((text, [from, to]) => replaced(text, from, to), change(example));
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${path.join(this.folder, name)};`);
@@ -66,8 +67,10 @@ export class Nginx {
     await within(this.exit, "the end of nginx");
   }
 
-  read(name) {
-    return fs.readFileSync(path.join(this.folder, name), "utf8");
+  /** All that it has written. */
+  logs() {
+    const names = fs.readdirSync(this.folder).filter((name) => name.endsWith(".log"));
+    return names.map((name) => fs.readFileSync(path.join(this.folder, name), "utf8")).join("");
   }
 }
 

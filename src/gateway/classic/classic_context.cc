@@ -28,6 +28,8 @@ ClassicContext::ClassicContext(const ClassicSetup& setup)
       reader({setup.options.page_entries, setup.options.page_bytes}, keys, transports, classic,
              messages, setup.random),
       receipts({setup.options.receipt_patience}),
+      openings(setup.options.openings),
+      requests(setup.options.requests),
       polls_gauge(setup.metrics.gauge("countersign_classic_polls", "Classic polls that are held.")),
       polled(setup.metrics.counter("countersign_classic_polls_total",
                                    "Classic polls that were answered.")),

@@ -13,6 +13,7 @@
 #include "gateway/classic/receipt_book.h"
 #include "gateway/classic/transport_desk.h"
 #include "gateway/outstanding_calls.h"
+#include "gateway/send_budget.h"
 
 namespace countersign::gateway::classic {
 
@@ -51,6 +52,8 @@ struct ClassicContext {
   TransportDesk transports;
   LogReader reader;
   ReceiptBook receipts;
+  SendBudget openings;  ///< by transport channel
+  SendBudget requests;  ///< by instance
   OutstandingCalls calls;
   std::atomic<bool> shutting_down{false};
   base::Gauge& polls_gauge;

@@ -122,11 +122,16 @@ class ClassicGateway::Parts final : public RevocationListener {
  private:
   void remove_old() {
     const base::SystemTime now = machine_clock_.now();
-    if (!guard_.check(now, machine_clock_.steady()).may_run) return;
+    if (guard_.check(now, machine_clock_.steady()).may_run) remove_before(now);
+  }
+  // Round by round, in tasks of their own, until nothing old is left: a round each minute would
+  // fall behind where much is written, and what is removed last would stay for ever.
+  void remove_before(base::SystemTime now) {
     (void)context.tasks.try_submit([this, now, call = context.calls.begin()] {
       const auto removed = context.classic.remove_old(now - context.options.retention,
                                                       now - kPartsIdle, kRemoveAtOnce);
-      if (!removed) base::log_warning("classic_housekeeping_failed");
+      if (!removed) return base::log_warning("classic_housekeeping_failed");
+      if (*removed >= kRemoveAtOnce) remove_before(now);
     });
   }
 
@@ -162,7 +167,12 @@ Configuration ClassicGateway::configuration(const storage::Instance& instance) c
 
 Result<TransportView> ClassicGateway::open_transport(const storage::Instance& instance,
                                                      std::vector<Identity> recipients) {
-  auto opened = parts_->context.transports.open(ClassicContext::user(instance), recipients);
+  ClassicContext& context = parts_->context;
+  const storage::UserKey user = ClassicContext::user(instance);
+  if (context.openings.take(context.keys.transport_channel(user), 1, context.clock.steady())) {
+    return fail(ErrorCode::kTooManyRequests, "transports");
+  }
+  auto opened = context.transports.open(user, recipients);
   if (!opened) return opened.failure();
   // Of people nobody knows there is no transport; the client sees that somebody is missing.
   if (!opened->transport) return TransportView{};

@@ -40,6 +40,7 @@
 #include "gateway/instance_desk.h"
 #include "gateway/messaging.h"
 #include "gateway/revocation_poller.h"
+#include "gateway/send_budget.h"
 #include "gateway/task_queue.h"
 #include "protocol/classic_paths.h"
 #include "storage/store.h"
@@ -57,6 +58,10 @@ struct ClassicOptions {
   std::size_t page_entries = 64;  ///< log entries of one answer
   std::size_t page_bytes = 96 * 1024;
   std::size_t max_recipients = 10;  ///< of a transport
+  /// `POST transport` of a user: each may write a row.
+  SendBudgetOptions openings{20, 100};
+  /// Polls and new frames of an instance. Far more than the SDK makes with many tabs.
+  SendBudgetOptions requests{200, 1'000};
   /// How long a message that the client has polled past may stay without its receipt.
   std::chrono::milliseconds receipt_patience{60'000};
   /// How long receipts, and transports nobody asks for, are kept: as long as messages.
@@ -142,7 +147,8 @@ class ClassicGateway {
 
   Configuration configuration(const storage::Instance& instance) const;
   /// The transport of the instance's user and these people, committed. Unknown people are left out.
-  /// Blocks: from a worker. kLimitExceeded beyond max_recipients; kBadRequest for nobody.
+  /// Blocks: from a worker. kLimitExceeded beyond max_recipients; kBadRequest for nobody;
+  /// kTooManyRequests.
   Result<TransportView> open_transport(const storage::Instance& instance,
                                        std::vector<Identity> recipients);
   /// Blocks: from a worker. kAbsent if there is none or the user is not in it.

@@ -252,6 +252,28 @@ TEST_F(ClassicGatewayTest, RefusesPollsOfForeignChannelsAndBadKeysLate) {
   EXPECT_EQ(finish(liar, bad).code(), ErrorCode::kUnauthorized);
 }
 
+TEST_F(ClassicGatewayTest, GoesOnTellingAPageThatListensToAGroupOfItsOwn) {
+  Node& node = add_node();
+  Page ann = start(node, "ann"), bob = start(node, "bob");
+  const Answer answer = std::make_shared<std::optional<Result<Polled>>>();
+  node.classic->subscribe(0, node.shards[0],
+                          {bob.keys.subscribe_key,
+                           {bob.keys.broadcast_channel, "room-1", bob.keys.transport_channel},
+                           bob.token},
+                          [answer](Result<Polled> polled) { *answer = std::move(polled); });
+  say(ann, {"bob"}, "hello");
+  const auto told = finish(bob, answer);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(read(bob, *told).size(), 1U);
+  // What is published there is no frame, and who asks for nothing else is refused.
+  EXPECT_EQ(refusal_of(ann, "room-1", "ann"), ErrorCode::kBadRequest);
+  Page lonely = bob;
+  lonely.keys.transport_channel = lonely.keys.broadcast_channel = "room-1";
+  const Answer nothing = hold(lonely);
+  for (int i = 0; i < 11; ++i) pass(seconds(1));
+  EXPECT_EQ(finish(lonely, nothing).code(), ErrorCode::kPermissionDenied);
+}
+
 TEST_F(ClassicGatewayTest, EndsPollsAndPublishesOfARevokedInstance) {
   Node& node = add_node();
   Page ann = start(node, "ann");
@@ -358,6 +380,67 @@ TEST_F(ClassicGatewayTest, BoundsThePollsOfOneInstanceAndOfAShard) {
   EXPECT_FALSE(one->has_value());
   EXPECT_FALSE(two->has_value());
   EXPECT_EQ(finish(ann, three).code(), ErrorCode::kTooManyRequests);
+}
+
+TEST_F(ClassicGatewayTest, OpensTransportsWithinTheBudgetOfTheirUser) {
+  options_.openings = {1, 3};
+  Node& node = add_node();
+  Page ann = start(node, "ann"), tab = start(node, "ann"), bob = start(node, "bob");
+  const std::vector<Identity> people{{IdentityType::kUsername, "bob"}};
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(node.classic->open_transport(ann.instance, people));
+  for (const Page& page : {ann, tab}) {
+    const auto refused = node.classic->open_transport(page.instance, people);
+    EXPECT_EQ(refused.code(), ErrorCode::kTooManyRequests);
+  }
+  EXPECT_TRUE(node.classic->open_transport(bob.instance, people));
+  pass(seconds(1));
+  EXPECT_TRUE(node.classic->open_transport(ann.instance, people));
+}
+
+TEST_F(ClassicGatewayTest, SlowsAnInstanceThatAsksTooOften) {
+  options_.requests = {1, 4};
+  Node& node = add_node();
+  Page ann = start(node, "ann"), bob = start(node, "bob");
+  const TransportView both = transport(ann, {"bob"});
+  protocol::MxpMessage message = message_of(ann, protocol::kMxpText);
+  message.body = R"({"t":"x"})";
+  for (int i = 0; i < 3; ++i) {
+    send_all(ann, both, frames(both, "message-" + std::to_string(i), message));
+  }
+  const auto more = frames(both, "one-more", message);
+  EXPECT_EQ(publish(ann, bob.keys.transport_channel, more.front()).code(),
+            ErrorCode::kTooManyRequests);
+  const Answer held = hold(ann);
+  for (int i = 0; i < 9; ++i) pass(seconds(1));
+  EXPECT_FALSE(held->has_value());
+  pass(seconds(2));
+  EXPECT_EQ(finish(ann, held).code(), ErrorCode::kTooManyRequests);
+  EXPECT_EQ(hear(bob).size(), 3U);
+  EXPECT_TRUE(publish(ann, bob.keys.transport_channel, more.front()));
+  EXPECT_EQ(hear(bob).size(), 1U);
+}
+
+TEST_F(ClassicGatewayTest, RemovesEverythingOldAtOnceHoweverMuchItIs) {
+  options_.retention = std::chrono::hours(1);
+  Node& node = add_node();
+  storage::ClassicTransport transport;
+  transport.application = kTestApplication;
+  transport.time = clock_.now();
+  for (int i = 0; i < 1'200; ++i) {
+    transport.id = transport.conversation = "transport-" + std::to_string(i);
+    ASSERT_TRUE(store_->classic()->put_transport(transport));
+  }
+  storage::ClassicPart part{base::InstanceId("gone"), "session", "7", 0, 2, "AAAA", clock_.now()};
+  ASSERT_TRUE(store_->classic()->add_part(part, {}));
+  clock_.advance(std::chrono::hours(2));
+  node.classic->tick();
+  EXPECT_TRUE(wait([&] {
+    const auto last = store_->classic()->find_transport(kTestApplication, transport.id);
+    return last && !*last;
+  }));
+  // What is removed last is the idle part: a set of another count finds its place free.
+  part.count = 3;
+  EXPECT_TRUE(wait([&] { return store_->classic()->add_part(part, {}).has_value(); }));
 }
 
 TEST_F(ClassicGatewayTest, LetsEverybodyGoWhenItShutsDown) {

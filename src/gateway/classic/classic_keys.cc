@@ -80,6 +80,11 @@ std::string ClassicKeys::signal_channel(const base::InstanceId& instance) const 
   return "s-" + hex(derive("signal-channel", {instance.text()}), kChannelBytes);
 }
 
+bool ClassicKeys::is_channel(std::string_view name) {
+  return name.size() == 2 + 2 * kChannelBytes &&
+         (name.starts_with("t-") || name.starts_with("b-") || name.starts_with("s-"));
+}
+
 std::string ClassicKeys::instance_key(const base::InstanceId& instance) const {
   return derive("instance-key", {instance.text()});
 }

@@ -37,6 +37,8 @@ class ClassicKeys {
   std::string transport_channel(const storage::UserKey& user) const;
   std::string broadcast_channel(const base::InstanceId& instance) const;
   std::string signal_channel(const base::InstanceId& instance) const;
+  /// Whether it looks like one of these, whoever has it.
+  static bool is_channel(std::string_view name);
 
   /// 32 raw bytes.
   std::string instance_key(const base::InstanceId& instance) const;

@@ -9,9 +9,9 @@ namespace {
 // A revocation that comes in while the store is asked makes the answer doubtful.
 constexpr int kTries = 3;
 
+// What the store says of an instance that it has, or had, and says again.
 bool is_verdict(ErrorCode code) {
-  return code == ErrorCode::kAbsent || code == ErrorCode::kRevoked ||
-         code == ErrorCode::kInstanceExpired;
+  return code == ErrorCode::kRevoked || code == ErrorCode::kInstanceExpired;
 }
 
 }  // namespace
@@ -94,6 +94,11 @@ void InstanceBook::strike_all() {
   const std::lock_guard lock(mutex_);
   ++strikes_;
   entries_.clear();
+}
+
+std::size_t InstanceBook::size() {
+  const std::lock_guard lock(mutex_);
+  return entries_.size();
 }
 
 }  // namespace countersign::gateway::classic

@@ -1,6 +1,9 @@
 // The instance book: which instances are live, as far as this node has lately asked. Thousands of
 // polls and publishes show a key each; the store is asked once a minute for each instance, and what
 // is revoked meanwhile is struck out when the revocation poller hears of it.
+//
+// Ids of no instance are not remembered: a signed request names one before anybody knows who asks,
+// and what strangers can fill must not grow.
 // Thread-safety: every call may be made from any thread.
 // Source: docs/reference/classic-door.md, "Keys".
 #ifndef COUNTERSIGN_GATEWAY_CLASSIC_INSTANCE_BOOK_H_
@@ -47,6 +50,8 @@ class InstanceBook {
   void strike(std::span<const storage::Revocation> revocations);
   /// Revocations may have been missed.
   void strike_all();
+  /// How many are remembered. For tests.
+  std::size_t size();
 
  private:
   struct Entry {

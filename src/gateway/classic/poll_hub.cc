@@ -218,13 +218,22 @@ void PollHub::on_judged(PollId id, const Result<LiveInstance>& judged) {
 
 void PollHub::admit(Poll& poll, LiveInstance instance) {
   const std::string transport = context_.keys.transport_channel(ClassicContext::user(*instance));
+  // A page that calls a group adds the group's name to the poll that brings its messages. Nothing
+  // comes on it here, but the messages have to go on coming.
+  bool own = false;
   for (const std::string& channel : poll.request->channels) {
     if (channel == transport) {
-      poll.listens = true;
-    } else if (channel != context_.keys.broadcast_channel(instance->id) &&
-               channel != context_.keys.signal_channel(instance->id)) {
+      poll.listens = own = true;
+    } else if (channel == context_.keys.broadcast_channel(instance->id) ||
+               channel == context_.keys.signal_channel(instance->id)) {
+      own = true;
+    } else if (ClassicKeys::is_channel(channel)) {
       return refuse_late(poll, ErrorCode::kPermissionDenied);
     }
+  }
+  if (!own) return refuse_late(poll, ErrorCode::kPermissionDenied);
+  if (context_.requests.take(instance->id.text(), 1, context_.clock.steady())) {
+    return refuse_late(poll, ErrorCode::kTooManyRequests);
   }
   std::size_t& count = of_instance_[instance->id];
   if (count >= context_.options.max_polls_per_instance) {

@@ -76,6 +76,9 @@ void PublishDesk::publish(const base::InstanceId& publisher,
   }
   incoming->name = name_of(publisher, incoming->frame);
   if (recent_.holds(incoming->name)) return done({});
+  if (context_.requests.take(publisher.text(), 1, context_.clock.steady())) {
+    return done(refuse(ErrorCode::kTooManyRequests, "frames"));
+  }
   if (incoming->frame.count == 1) return open(incoming, incoming->frame.payload, done);
 
   const protocol::MxpFrame& part = incoming->frame;

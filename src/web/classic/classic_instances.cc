@@ -22,6 +22,13 @@ std::uint32_t random_generation(base::Random& random) {
   return value >> 1;
 }
 
+// Whose budget it is. Neither applications nor types have line feeds in their names.
+std::string user_name(const gateway::TicketFacts& facts) {
+  std::string name = facts.application_key;
+  name.append("\n").append(identity_type_name(facts.identity.type));
+  return name.append("\n").append(facts.identity.endpoint);
+}
+
 bool is_classic(const storage::Instance& instance) {
   return instance.device == gateway::classic::classic_device(instance.id);
 }
@@ -36,6 +43,7 @@ ClassicInstances::ClassicInstances(ClassicInstanceOptions options, gateway::KeyR
       keys_(std::move(keys)),
       store_(store),
       desk_(store.sessions(), store.instances(), store.revocations(), options.desk),
+      openings_(options.openings),
       clock_(clock),
       random_(random) {}
 
@@ -51,6 +59,9 @@ Result<GivenInstance> ClassicInstances::create(std::string_view ticket) {
   const base::SystemTime now = clock_.now();
   auto facts = read_ticket(ticket, now);
   if (!facts) return facts.failure();
+  if (openings_.take(user_name(*facts), 1, clock_.steady())) {
+    return fail(ErrorCode::kTooManyRequests, "instances");
+  }
   storage::Instance instance;
   instance.id = base::InstanceId(random_.token(kIdBytes));
   instance.application_key = std::move(facts->application_key);

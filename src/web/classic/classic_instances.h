@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "gateway/instance_desk.h"
 #include "gateway/instance_keys.h"
+#include "gateway/send_budget.h"
 #include "gateway/ticket_desk.h"
 #include "storage/store.h"
 
@@ -28,6 +29,8 @@ struct ClassicInstanceOptions {
   std::chrono::hours lifetime{24};
   gateway::InstanceDesk::Options desk;
   gateway::TicketDesk::ReplayBounds replay;
+  /// New instances of a user: one may write a revocation, which every node reads.
+  gateway::SendBudgetOptions openings{20, 100};
 };
 
 /// What the SDK is told.
@@ -45,7 +48,7 @@ class ClassicInstances {
 
   /// A new instance. Where the user has as many as may be, the oldest classic one makes room: an
   /// SDK that cannot remember its instance leaves one behind with every start.
-  /// @return the errors of TicketDesk::verify() and InstanceDesk::create().
+  /// @return the errors of TicketDesk::verify() and InstanceDesk::create(); kTooManyRequests.
   Result<GivenInstance> create(std::string_view ticket);
   /// The same instance again, with a new ticket of the same user.
   /// @return kNotFound if there is no such instance, or it is not one of this user's classic ones;
@@ -66,6 +69,7 @@ class ClassicInstances {
   const gateway::InstanceKeys keys_;
   storage::Store& store_;
   gateway::InstanceDesk desk_;
+  gateway::SendBudget openings_;
   const base::Clock& clock_;
   base::Random& random_;
 };

@@ -144,6 +144,16 @@ TEST_F(ClassicInstancesTest, TheOldestMakesRoomAndIsRevokedEverywhere) {
   EXPECT_EQ(rows.front().instance, oldest->instance.id);
 }
 
+TEST_F(ClassicInstancesTest, AreMadeWithinTheBudgetOfTheirUser) {
+  options_.openings = {1, 5};
+  build();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(instances_->create(ticket()));
+  EXPECT_EQ(instances_->create(ticket()).code(), ErrorCode::kTooManyRequests);
+  EXPECT_TRUE(instances_->create(ticket("bob")));
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(instances_->create(ticket()));
+}
+
 TEST_F(ClassicInstancesTest, NativeInstancesNeverMakeRoom) {
   for (int i = 0; i < 3; ++i) {
     storage::Instance native;
