@@ -52,23 +52,36 @@ void NodeLease::follow() {
 
 base::SteadyTime NodeLease::step() {
   const base::SteadyTime began = clock_.steady();
-  Result<void> outcome = hold();
-  if (outcome) outcome = read();
-  if (!outcome) {
-    if (!bus_lost_) {
-      bus_lost_ = true;
-      base::log_warning("node_lease_failed", {{"reason", error_name(outcome.code())},
-                                              {"detail", outcome.error().detail}});
-      listener_.on_bus_lost();
-    }
-    return began + options_.retry_interval;
+  Result<void> outcome;
+  if (!revision_ || renew_at_ <= began) {
+    outcome = hold();
+    if (outcome) renew_at_ = began + options_.renew_interval;
   }
-  if (bus_lost_) {
-    bus_lost_ = false;
+  if (outcome) outcome = read();
+  const bool lost = !outcome && !bus_lost_;
+  const bool back = outcome && bus_lost_;
+  bus_lost_ = !outcome;
+  if (back) distrust_list();
+  {
+    const std::lock_guard lock(listed_mutex_);
+    const bool known = outcome && settled_at_ <= clock_.steady();
+    listed_ = known ? std::optional(others_) : std::nullopt;
+  }
+  if (lost) {
+    base::log_warning("node_lease_failed",
+                      {{"reason", error_name(outcome.code())}, {"detail", outcome.error().detail}});
+    listener_.on_bus_lost();
+  }
+  if (back) {
     base::log_info("node_lease_recovered");
     listener_.on_bus_back();
   }
-  return began + (revision_ ? options_.renew_interval : options_.retry_interval);
+  return began + (outcome && revision_ ? options_.read_interval : options_.retry_interval);
+}
+
+std::optional<std::set<std::string>> NodeLease::others() const {
+  const std::lock_guard lock(listed_mutex_);
+  return listed_;
 }
 
 // Success also if the key is held by somebody else: then it is tried again soon.
@@ -86,6 +99,7 @@ Result<void> NodeLease::hold() {
     }
     if (renewed.code() != ErrorCode::kAbsent) return renewed.failure();
     revision_.reset();
+    distrust_list();
     base::log_warning("node_lease_lost", {{"node", options_.node}});
   }
   const auto acquired = leases_->acquire(key_, options_.node);
@@ -102,9 +116,16 @@ Result<void> NodeLease::hold() {
   return {};
 }
 
+void NodeLease::distrust_list() { settled_at_ = clock_.steady() + options_.settling; }
+
 Result<void> NodeLease::read() {
   const auto listed = leases_->list();
   if (!listed) return listed.failure();
+  if (revision_ && !listed->contains(key_)) {
+    // Gone, or the server that we read lags behind: the next step's renewal shows which.
+    renew_at_ = base::SteadyTime::min();
+    distrust_list();
+  }
   std::set<std::string> others;
   for (const auto& [key, node] : *listed) {
     if (key != key_) others.insert(node);

@@ -171,8 +171,8 @@ TEST_F(NodeLeaseTest, PutsNoNameIntoAKey) {
   EXPECT_EQ(bucket_.rows.begin()->second.value, "South>*");
 }
 
-TEST_F(NodeLeaseTest, HearsOfAnotherNodeAtTheNextRenewal) {
-  pass(seconds(20));
+TEST_F(NodeLeaseTest, HearsOfAnotherNodeAtTheNextReading) {
+  pass(seconds(2));
   EXPECT_EQ(hears_north_.heard, Words{"back South>*"});
   EXPECT_EQ(hears_south_.heard, Words{"back north.1"});
   EXPECT_EQ(north_.live_nodes(), 2U);
@@ -199,7 +199,7 @@ TEST_F(NodeLeaseTest, HearsSoonerOfANodeThatGaveItsLeaseUp) {
   pass(seconds(20));
   hears_north_.take();
   south_.release();
-  pass(seconds(20), false);
+  pass(seconds(2), false);
   EXPECT_EQ(hears_north_.heard, Words{"lost South>*"});
 }
 
@@ -243,6 +243,41 @@ TEST_F(NodeLeaseTest, HoldsALeaseAgainAfterTheAnswerToARenewalWasLost) {
   pass(seconds(300));
   EXPECT_EQ(bucket_.rows.size(), 2U);
   EXPECT_EQ(hears_north_.heard, Words());
+}
+
+TEST_F(NodeLeaseTest, NamesTheOthersWhileItCanReadTheList) {
+  using Names = std::optional<std::set<std::string>>;
+  EXPECT_EQ(north_.others(), std::nullopt);
+  pass(seconds(2));
+  EXPECT_EQ(north_.others(), Names({"South>*"}));
+  bucket_.failing = true;
+  pass(seconds(2));
+  EXPECT_EQ(north_.others(), std::nullopt);
+  bucket_.failing = false;
+  pass(seconds(6));
+  EXPECT_EQ(north_.others(), std::nullopt) << "others may still be missing";
+  pass(seconds(4));
+  EXPECT_EQ(north_.others(), Names({"South>*"}));
+}
+
+TEST_F(NodeLeaseTest, DoesNotBelieveThatItIsAloneWhenTheBusForgotTheLeases) {
+  pass(seconds(4));
+  bucket_.rows.clear();
+  pass(seconds(2), false);
+  EXPECT_EQ(north_.others(), std::nullopt);
+  EXPECT_EQ(bucket_.rows.size(), 0U);
+  pass(seconds(2), false);
+  EXPECT_EQ(bucket_.rows.size(), 1U) << "taken again without waiting for the renewal";
+  EXPECT_EQ(north_.others(), std::nullopt);
+  pass(seconds(6), false);
+  EXPECT_EQ(north_.others(), std::set<std::string>());
+}
+
+TEST_F(NodeLeaseTest, ReadsTheListMoreOftenThanItRenews) {
+  pass(seconds(20));
+  const std::uint64_t writes = bucket_.revision;
+  pass(seconds(20));
+  EXPECT_EQ(bucket_.revision, writes + 2);
 }
 
 TEST_F(NodeLeaseTest, ItsThreadTakesTheLeaseAndGivesItUpWhenItStops) {

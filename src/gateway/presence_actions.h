@@ -37,6 +37,21 @@ struct PresenceState {
   friend bool operator==(const PresenceState&, const PresenceState&) = default;
 };
 
+/// What one node knows of a user by itself.
+struct NodePresence {
+  std::uint32_t devices = 0;                  ///< connected to it, or dropped within the grace
+  std::uint32_t away = 0;                     ///< of these
+  std::optional<base::SystemTime> last_seen;  ///< absent: it does not know
+};
+
+/// What all nodes together know of a user.
+struct PresenceReport {
+  PresenceState state;
+  /// Every node has had its say. If not, the state holds for those that had: somebody may be online
+  /// who looks offline.
+  bool complete = false;
+};
+
 /// Publish the event on the user's presence subject.
 struct PublishPresence {
   storage::UserKey user;

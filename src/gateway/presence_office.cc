@@ -47,16 +47,26 @@ PresenceOffice::PresenceOffice(PresenceMode mode, PresenceOptions options,
       clock_(clock),
       node_(random.token(kNodeNameBytes)),
       table_(options, node_, now()),
-      lease_(lease_options(node_), bus, *this, clock) {}
+      lease_(lease_options(node_), bus, *this, clock),
+      inquiry_(
+          {}, node_, bus, clock,
+          [this](const storage::UserKey& user) {
+            const std::lock_guard lock(mutex_);
+            return table_.here(user, now());
+          },
+          [this] { return lease_.others(); }) {}
 
 PresenceOffice::~PresenceOffice() { stop(); }
 
 void PresenceOffice::start() {
-  if (mode_ != PresenceMode::kOff) lease_.start();
+  if (mode_ == PresenceMode::kOff) return;
+  inquiry_.start();  // first: who holds a lease is asked
+  lease_.start();
 }
 
 void PresenceOffice::stop() {
   lease_.stop();
+  inquiry_.stop();
   std::map<std::string, std::unique_ptr<bus::Subscription>> ended;
   {
     const std::lock_guard lock(mutex_);
@@ -137,6 +147,7 @@ void PresenceOffice::on_payload(const storage::UserKey& user, const std::string&
 }
 
 void PresenceOffice::tick() {
+  inquiry_.tick();
   std::unique_lock lock(mutex_);
   const auto next = table_.next_deadline();
   if (next && *next <= clock_.steady()) carry_out(table_.tick(now()), lock);
@@ -210,10 +221,9 @@ void PresenceOffice::watch(ConnectionId connection, const storage::UserKey& user
   carry_out(*std::move(actions), lock);
 }
 
-Result<PresenceState> PresenceOffice::look(const storage::UserKey& user) {
-  if (mode_ == PresenceMode::kOff) return fail(ErrorCode::kNotAvailable, "presence is off");
-  const std::lock_guard lock(mutex_);
-  return table_.look(user, now());
+void PresenceOffice::ask(const storage::UserKey& user, PresenceInquiry::Done done) {
+  if (mode_ == PresenceMode::kOff) return done(fail(ErrorCode::kNotAvailable, "presence is off"));
+  inquiry_.ask(user, std::move(done));
 }
 
 Result<std::string> PresenceOffice::set(ConnectionId connection, std::uint32_t id,

@@ -26,6 +26,7 @@
 #include "gateway/message_publisher.h"
 #include "gateway/node_lease.h"
 #include "gateway/presence_actions.h"
+#include "gateway/presence_inquiry.h"
 #include "gateway/presence_table.h"
 #include "protocol/messaging_commands.h"
 #include "storage/message_store.h"
@@ -71,8 +72,9 @@ class PresenceOffice final : private NodeListener {
   /// if presence is off; kLimitExceeded, kOverloaded.
   void watch(ConnectionId connection, const storage::UserKey& user, std::uint32_t id,
              const protocol::WatchPresence& watch, Reply reply);
-  /// What this node knows of the user, see PresenceTable::look(). kNotAvailable.
-  Result<PresenceState> look(const storage::UserKey& user);
+  /// What all nodes know of the user, see PresenceInquiry. `done` is called once, on any thread,
+  /// and must not wait. kNotAvailable if presence is off; kOverloaded.
+  void ask(const storage::UserKey& user, PresenceInquiry::Done done);
   /// The reply to `presence.set`. kNotAvailable.
   Result<std::string> set(ConnectionId connection, std::uint32_t id,
                           const protocol::SetPresence& set);
@@ -114,6 +116,7 @@ class PresenceOffice final : private NodeListener {
   std::unordered_map<ConnectionId, Push> pushes_;
   std::map<std::string, std::unique_ptr<bus::Subscription>> subscriptions_;  // the worker's
   NodeLease lease_;
+  PresenceInquiry inquiry_;
 };
 
 }  // namespace countersign::gateway

@@ -7,14 +7,6 @@
 namespace countersign::gateway {
 namespace {
 
-using Counts = std::pair<std::uint32_t, std::uint32_t>;  // devices, of which away
-
-PresenceState::State state_from(Counts counts) {
-  if (counts.first == 0) return PresenceState::State::kOffline;
-  return counts.first == counts.second ? PresenceState::State::kAway
-                                       : PresenceState::State::kOnline;
-}
-
 // Watchers are told of these; "last seen" alone is no news.
 bool same_news(const PresenceState& a, const PresenceState& b) {
   return a.state == b.state && a.devices == b.devices;
@@ -157,6 +149,16 @@ PresenceState PresenceTable::look(const storage::UserKey& key, PresenceTime now)
   return shown(found->second, now.wall);
 }
 
+NodePresence PresenceTable::here(const storage::UserKey& key, PresenceTime now) const {
+  const auto found = users_.find(key);
+  if (found == users_.end()) return {0, 0, seen_.find(key)};
+  const User& user = found->second;
+  const Counts own = own_devices(user);
+  NodePresence here{own.first, own.second, user.seen};
+  if (!std::ranges::all_of(user.devices, &Device::is_gone)) here.last_seen = now.wall;
+  return here;
+}
+
 PresenceActions PresenceTable::tell_again(ConnectionId connection, PresenceTime now) const {
   PresenceActions out;
   const auto found = connections_.find(connection);
@@ -203,7 +205,7 @@ PresenceState PresenceTable::state_of(const User& user, base::SystemTime wall) c
   const Counts others = user.words.devices();
   counts.first += others.first;
   counts.second += others.second;
-  PresenceState state{state_from(counts), counts.first, user.seen};
+  PresenceState state{state_of_devices(counts.first, counts.second), counts.first, user.seen};
   if (!std::ranges::all_of(user.devices, &Device::is_gone)) state.last_seen = wall;
   return state;
 }

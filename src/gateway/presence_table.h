@@ -85,6 +85,8 @@ class PresenceTable {
   /// What the watchers of this user have last been told, or would be. Of users nobody on this node
   /// watches it is what this node knows by itself.
   PresenceState look(const storage::UserKey& user, PresenceTime now) const;
+  /// What this node's own devices say of the user, whoever watches.
+  NodePresence here(const storage::UserKey& user, PresenceTime now) const;
   /// The connection lost pushes about users it watches: pushes about all of them.
   PresenceActions tell_again(ConnectionId connection, PresenceTime now) const;
 

@@ -404,6 +404,22 @@ TEST_F(PresenceTableTest, RemembersWhenSomebodyWasSeenWhoHasGone) {
   EXPECT_EQ(table_.look(user("bob"), now()), PresenceState());
 }
 
+TEST_F(PresenceTableTest, SaysOfAUserHereWhatItsOwnDevicesSay) {
+  table_.connect(1, user("bob"), "tab", now());
+  watch(1, "ann");
+  word("ann", "north", 1, 4);
+  EXPECT_EQ(table_.here(user("ann"), now()).devices, 0U);
+  table_.connect(2, user("ann"), "tab", now());
+  table_.connect(3, user("ann"), "phone", now());
+  table_.set_away(3, true, now());
+  clock_.advance(seconds(9));
+  const NodePresence here = table_.here(user("ann"), now());
+  EXPECT_EQ(here.devices, 2U);
+  EXPECT_EQ(here.away, 1U);
+  EXPECT_EQ(here.last_seen, clock_.now());
+  EXPECT_EQ(table_.here(user("nobody"), now()).last_seen, std::nullopt);
+}
+
 TEST_F(PresenceTableTest, BoundsWhatItRemembersOfThoseWhoHaveGone) {
   PresenceOptions options;
   options.max_seen = 2;

@@ -4,6 +4,11 @@
 
 namespace countersign::gateway {
 
+PresenceState::State state_of_devices(std::uint32_t devices, std::uint32_t away) {
+  if (devices == 0) return PresenceState::State::kOffline;
+  return devices == away ? PresenceState::State::kAway : PresenceState::State::kOnline;
+}
+
 bool UserOrder::operator()(const storage::UserKey& a, const storage::UserKey& b) const {
   if (a.identity.type != b.identity.type) return a.identity.type < b.identity.type;
   const int endpoint = a.identity.endpoint.compare(b.identity.endpoint);

@@ -15,10 +15,14 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/presence_actions.h"
 #include "protocol/user_event.h"
 #include "storage/message_records.h"
 
 namespace countersign::gateway {
+
+/// The state of a user with so many devices, `away` of them away.
+PresenceState::State state_of_devices(std::uint32_t devices, std::uint32_t away);
 
 /// The order of users: application, type, endpoint, as bytes.
 struct UserOrder {

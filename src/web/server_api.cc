@@ -57,6 +57,21 @@ void append_member(std::string& out, std::string_view name, std::int64_t number)
   out.append("\"").append(name).append("\":").append(std::to_string(number));
 }
 
+/// Nobody is called offline while a node may hold them that did not answer.
+std::string presence_json(const gateway::PresenceReport& report) {
+  using State = gateway::PresenceState::State;
+  const gateway::PresenceState& state = report.state;
+  std::string body = "{";
+  append_member(body, "state",
+                state.state == State::kOnline ? std::string_view("online")
+                : state.state == State::kAway ? std::string_view("away")
+                : report.complete             ? std::string_view("offline")
+                                              : std::string_view("unknown"));
+  append_member(body, "devices", static_cast<std::int64_t>(state.devices));
+  if (state.last_seen) append_member(body, "last_seen", base::format_rfc3339(*state.last_seen));
+  return body + ",\"complete\":" + (report.complete ? "true}" : "false}");
+}
+
 /// A body that is one JSON object and says so.
 Result<boost::json::object> read_object(const net::Request& request) {
   const Result<BodyType> type = body_type(request);
@@ -132,7 +147,7 @@ net::Awaitable<net::Response> ServerApi::dispatch(const Call& call, std::string 
     case Endpoint::kAppHistory:
       co_return co_await history(call, std::move(user));
     case Endpoint::kAppPresence:
-      co_return presence(call, user);
+      co_return co_await presence(call, std::move(user));
     case Endpoint::kAppInbox:
       work = [this, user] { return inbox(user); };
       break;
@@ -222,18 +237,14 @@ net::Awaitable<net::Response> ServerApi::ask(const Call& call, storage::UserKey 
   co_return answer_of_reply(reply, call.request.id);
 }
 
-net::Response ServerApi::presence(const Call& call, const storage::UserKey& user) {
-  const Result<gateway::PresenceState> state = parts_.messaging.presence().look(user);
-  if (!state) return api_problem(state.code(), call.request.id);
-  using State = gateway::PresenceState::State;
-  std::string body = "{";
-  append_member(body, "state",
-                state->state == State::kOnline ? std::string_view("online")
-                : state->state == State::kAway ? std::string_view("away")
-                                               : std::string_view("offline"));
-  append_member(body, "devices", static_cast<std::int64_t>(state->devices));
-  if (state->last_seen) append_member(body, "last_seen", base::format_rfc3339(*state->last_seen));
-  return json(200, body + "}");
+net::Awaitable<net::Response> ServerApi::presence(const Call& call, storage::UserKey user) {
+  using Report = Result<gateway::PresenceReport>;
+  auto start = [this, &user](std::function<void(Report)> done) {
+    parts_.messaging.presence().ask(user, std::move(done));
+  };
+  const Report report = co_await net::await_callback<Report>(call.shard, std::move(start));
+  if (!report) co_return api_problem(report.code(), call.request.id);
+  co_return json(200, presence_json(*report));
 }
 
 net::Awaitable<net::Response> ServerApi::on_worker(const Call& call, Work work) {

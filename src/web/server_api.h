@@ -62,7 +62,7 @@ class ServerApi {
   net::Awaitable<net::Response> send(const Call& call, std::string application);
   net::Awaitable<net::Response> conversations(const Call& call, storage::UserKey user);
   net::Awaitable<net::Response> history(const Call& call, storage::UserKey user);
-  net::Response presence(const Call& call, const storage::UserKey& user);
+  net::Awaitable<net::Response> presence(const Call& call, storage::UserKey user);
   /// Asks as `user`, with a command as clients send it, `{"id":1,"VERB":{…}}`.
   net::Awaitable<net::Response> ask(const Call& call, storage::UserKey user, std::string command);
 
