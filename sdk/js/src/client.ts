@@ -158,7 +158,10 @@ export class Client {
     const run = ++this.#run;
     this.#ready = makeDeferred();
     const { promise } = this.#ready;
-    this.#stopWatching = this.#environment.onWake(() => this.#dispatch({ type: "wake" }));
+    this.#stopWatching = this.#environment.watchPage({
+      wake: () => this.#dispatch({ type: "wake" }),
+      park: () => this.#dispatch({ type: "park" }),
+    });
     this.#channel.open(
       () => this.#tab.person,
       () => this.#dispatch({ type: "end", end: signedOutElsewhere }),
@@ -234,6 +237,18 @@ export class Client {
     }
   }
 
+  /** Settles the device that was let go with the page, which another page may have become meanwhile. */
+  async #prepareAgain(credential: Credential | null, run: number): Promise<void> {
+    const before = this.#tab.device;
+    const device = await this.#tab.settleDevice(before);
+    if (run !== this.#run) return;
+    if (device === before || credential?.kind !== "instance") {
+      this.#dispatch({ type: "prepared", credential, restored: true });
+    } else {
+      this.#onSessionInUse();
+    }
+  }
+
   /** Another tab lives with the session that was given: taking it up would only push that tab out. */
   #onSessionInUse(): void {
     if (this.#options.getTicket === undefined) {
@@ -282,6 +297,12 @@ export class Client {
       case "drop":
         this.#link?.close(action.code);
         this.#loseLink();
+        break;
+      case "park":
+        this.#tab.release();
+        break;
+      case "prepare":
+        void this.#prepareAgain(action.credential, this.#run);
         break;
       case "getTicket":
         void this.#getTicket(this.#run);
