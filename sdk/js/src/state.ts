@@ -1,6 +1,6 @@
 /**
  * The connection as a pure state machine: an input and the present moment go in, actions come out. It
- * opens no socket, sets no timer and reads no clock; `client.ts` does what it says.
+ * opens no socket, sets no timer and reads no clock; `connection.ts` does what it says.
  *
  *     idle ──start──▶ preparing ──▶ ticket ──▶ opening ──▶ up
  *                          └───────────────────▲   │        │

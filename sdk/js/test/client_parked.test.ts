@@ -1,11 +1,10 @@
 /** Pages that go into the browser's back/forward cache and come out of it again. */
 import { describe, expect, test } from "vitest";
 
+import { alice, bob } from "./fake_server.js";
 import { chatting, connected, makeClient, makeWorld, pass, useFakeTime } from "./helpers.js";
 
 useFakeTime();
-const [alice, bob] = ["alice", "bob"].map((endpoint) => ({ type: "username", endpoint }));
-if (alice === undefined || bob === undefined) throw new Error("nobody is there");
 
 describe("A page in the back/forward cache", () => {
   test("has no connection, and is the same instance when it comes back", async () => {
