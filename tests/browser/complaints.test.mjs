@@ -1,11 +1,12 @@
-// What people complain of in comparable systems (docs/reference/protocol.md), row by row, in real browsers.
+// What people complain of in comparable systems (docs/reference/protocol.md), row by row, in real browsers;
+// row 12 is in complaints_cache.test.mjs.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Device } from "../support/inbox.mjs";
 import { newName } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
 import { storedSession } from "./support/browser.mjs";
-import { ChatTab, anotherTab, newChatter, newPair } from "./support/chat.mjs";
+import { anotherTab, newChatter, newPair } from "./support/chat.mjs";
 
 const server = await startServer();
 const lost = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED/;
@@ -197,23 +198,5 @@ test("row 11, a sleeping tab: frozen while messages come, it has them all when i
     await bob.tab.see(`awake ${round}`);
   }
   assert.deepEqual(await alice.tab.texts(), await bob.tab.texts());
-  await close();
-});
-
-test("row 12, a page from the back/forward cache is dead: this one lives and has what came meanwhile", async () => {
-  const { alice, bob, close } = await newPair(server);
-  for (let round = 0; round < 2; ++round) {
-    await alice.page.getByRole("link", { name: "Account", exact: true }).click();
-    await alice.page.waitForURL("**/users/account");
-    await bob.tab.write(`while away ${round}`);
-    await bob.tab.state(`while away ${round}`, "accepted");
-    await alice.page.goBack();
-    await alice.tab.live();
-    await alice.tab.see(`while away ${round}`);
-    await bob.tab.state(`while away ${round}`, "read");
-  }
-  const copy = new ChatTab(alice.page, server);
-  await copy.write("alive");
-  await bob.tab.see("alive");
   await close();
 });

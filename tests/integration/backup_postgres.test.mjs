@@ -1,15 +1,12 @@
 // A PostgreSQL that was put back from a dump: what `countersign restore --in-place` makes of it.
 import assert from "node:assert/strict";
-import crypto from "node:crypto";
-import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
+import { Cluster } from "../support/cluster.mjs";
 import { Device, ticketFor } from "../support/inbox.mjs";
 import { newName, newPerson } from "../support/people.mjs";
 import { startPostgres } from "../support/postgres.mjs";
 import { execute, temporaryFolder } from "../support/process.mjs";
-import { plant } from "../support/secrets.mjs";
-import { settingArguments, startServer } from "../support/server.mjs";
 import { refusal } from "../support/websocket.mjs";
 
 const postgres = await startPostgres();
@@ -22,23 +19,10 @@ async function done(promise) {
 
 const connection = (database) => ["-h", postgres.folder, "-p", String(postgres.port), "-U", "postgres", "-d", database];
 
-/** A node on a database of its own, with an application whose secret the test knows. */
-async function startNode() {
-  const folder = temporaryFolder("application");
-  const applicationKey = crypto.randomUUID();
-  const applicationSecret = plant("application secret", crypto.randomBytes(24).toString("base64"));
-  const file = path.join(folder, "secret");
-  fs.writeFileSync(file, `${applicationSecret}\n`, { mode: 0o600 });
-  const application = { "application.key": applicationKey, "application.secret_file": file };
-  const database = await postgres.database();
-  const env = { COUNTERSIGN_STORAGE__URL: database.url };
-  const server = await startServer({ settings: { "messages.unknown_users": "keep", ...application }, env });
-  const command = (args) => server.command([...args, ...settingArguments(application)], { env });
-  return { server: Object.assign(server, { applicationKey, applicationSecret }), database, command };
-}
-
 test("a dump put back and taken over by restore --in-place: positions are renewed, and nobody stays signed in", async () => {
-  const { server, database, command } = await startNode();
+  const cluster = await Cluster.start({ postgres, settings: { "messages.unknown_users": "keep" } });
+  const server = await cluster.node();
+  const { database } = cluster;
   const person = await newPerson(server);
   const [ann, bob] = [newName("ann"), newName("bob")];
   const [sender, reader] = [await Device.connect(server, ann), await Device.connect(server, bob)];
@@ -57,7 +41,7 @@ test("a dump put back and taken over by restore --in-place: positions are renewe
   await postgres.sql("postgres", `CREATE DATABASE ${database.name} OWNER countersign`);
   await done(execute("psql", [...connection(database.name), "--no-psqlrc", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump]));
 
-  const told = JSON.parse(await done(command(["restore", "--in-place", "--json"])));
+  const told = JSON.parse(await cluster.command(server, ["restore", "--in-place", "--json"]));
   assert.equal(told.sessionsEnded, 1);
   await server.restart();
 

@@ -1,66 +1,29 @@
 // Callbacks of several nodes on one PostgreSQL: one outbox, from which each callback goes out once.
 import assert from "node:assert/strict";
-import crypto from "node:crypto";
-import fs from "node:fs";
-import path from "node:path";
 import test from "node:test";
-import { Backend, Receiver } from "../support/application.mjs";
+import { Receiver } from "../support/application.mjs";
+import { Cluster } from "../support/cluster.mjs";
 import { Device, messageId, user } from "../support/inbox.mjs";
 import { newName } from "../support/people.mjs";
 import { startPostgres } from "../support/postgres.mjs";
-import { temporaryFolder } from "../support/process.mjs";
-import { plant } from "../support/secrets.mjs";
-import { settingArguments, startServer } from "../support/server.mjs";
 
 const postgres = await startPostgres();
 /** Callbacks that one node posts at once. */
 const atOnce = 16;
 
-/** One service: a database, a receiver, and nodes that are started one by one. */
-class Cluster {
-  static async start() {
-    const self = new Cluster();
-    self.receiver = await Receiver.start();
-    self.database = await postgres.database();
-    self.key = crypto.randomUUID();
-    self.secret = plant("application secret", crypto.randomBytes(24).toString("base64"));
-    self.folder = temporaryFolder("application");
-    const file = path.join(self.folder, "secret");
-    fs.writeFileSync(file, `${self.secret}\n`, { mode: 0o600 });
-    self.application = { "application.key": self.key, "application.secret_file": file };
-    self.env = { COUNTERSIGN_STORAGE__URL: self.database.url };
-    return self;
-  }
-
-  async node() {
-    const dataDir = path.join(temporaryFolder("node"), "var");
-    fs.mkdirSync(dataDir, { mode: 0o700 });
-    const masterKey = path.join(this.folder, "master.key");
-    if (fs.existsSync(masterKey)) fs.copyFileSync(masterKey, path.join(dataDir, "master.key"));
-    const settings = { "messages.unknown_users": "keep", ...this.application, ...this.receiver.settings };
-    const server = await startServer({ dataDir, settings, env: this.env });
-    fs.copyFileSync(path.join(dataDir, "master.key"), masterKey);
-    server.backend = new Backend(server, this);
-    return Object.assign(server, { applicationKey: this.key, applicationSecret: this.secret });
-  }
-
-  async command(server, args) {
-    const done = await server.command([...args, ...settingArguments(this.application)], { env: this.env });
-    assert.equal(done.code, 0, done.stderr);
-    return done.stdout;
-  }
-
-  sql(text) {
-    return postgres.sql(this.database.name, text);
-  }
+/** A service whose nodes post to one receiver. */
+async function startCluster() {
+  const receiver = await Receiver.start();
+  const settings = { "messages.unknown_users": "keep", ...receiver.settings };
+  return Object.assign(await Cluster.start({ postgres, settings }), { receiver });
 }
 
 const message = (from, text) => ({ msg_id: messageId(), from: user(from), to: [user("everybody")], text });
 const textsOf = (requests, name) => requests.filter(({ json }) => json.user.endpoint === name).map(({ json }) => json.message.text);
 
 test("two nodes post each callback once, and each user's in order", async () => {
-  const cluster = await Cluster.start();
-  const nodes = [await cluster.node(), await cluster.node()];
+  const cluster = await startCluster();
+  const nodes = await cluster.nodes(2);
   const names = Array.from({ length: atOnce + 8 }, () => newName());
   const count = 6;
   const { receiver } = cluster;
@@ -90,8 +53,8 @@ test("two nodes post each callback once, and each user's in order", async () => 
 });
 
 test("messages, receipts and instances are told, whichever node they are at", async () => {
-  const cluster = await Cluster.start();
-  const [first, second] = [await cluster.node(), await cluster.node()];
+  const cluster = await startCluster();
+  const [first, second] = await cluster.nodes(2);
   const { receiver } = cluster;
   const [ann, bob] = [newName("ann"), newName("bob")];
   const sender = await Device.connect(first, ann);
@@ -108,7 +71,7 @@ test("messages, receipts and instances are told, whichever node they are at", as
 });
 
 test("what a node was posting when it died is posted by another once its lease has run out", async () => {
-  const cluster = await Cluster.start();
+  const cluster = await startCluster();
   const first = await cluster.node();
   const { receiver } = cluster;
   const names = Array.from({ length: 5 }, () => newName());
@@ -133,8 +96,8 @@ test("what a node was posting when it died is posted by another once its lease h
 });
 
 test("a dead letter of one node is seen and replayed at another", async () => {
-  const cluster = await Cluster.start();
-  const [first, second] = [await cluster.node(), await cluster.node()];
+  const cluster = await startCluster();
+  const [first, second] = await cluster.nodes(2);
   const { receiver } = cluster;
   receiver.answer = ({ json }) => (json.message.text === "bad" ? 410 : 204);
   const ann = newName("ann");

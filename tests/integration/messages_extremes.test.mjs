@@ -1,16 +1,12 @@
 // Messages where it gets large, late or awkward: somebody away for ten thousand messages, a group of
 // a thousand, a crowd that leaves, and a store or a bus that fails between two steps of one send.
 import assert from "node:assert/strict";
-import crypto from "node:crypto";
-import fs from "node:fs";
-import path from "node:path";
 import test from "node:test";
+import { Cluster } from "../support/cluster.mjs";
 import { Device, messageId, user } from "../support/inbox.mjs";
 import { startNats } from "../support/nats.mjs";
 import { newName } from "../support/people.mjs";
 import { startPostgres } from "../support/postgres.mjs";
-import { temporaryFolder } from "../support/process.mjs";
-import { plant } from "../support/secrets.mjs";
 import { startServer } from "../support/server.mjs";
 import { eventually } from "../support/waiting.mjs";
 
@@ -113,32 +109,10 @@ test("row 16, memory never returns: crowds that come and go, two of three withou
   for (const kilobytes of later) assert.ok(kilobytes < settled * 1.1 + 2048, `${memory} kB`);
 });
 
-/** Two nodes over one PostgreSQL and one NATS server. */
-async function twoNodes() {
-  const postgres = await startPostgres();
-  const nats = await startNats();
-  const database = await postgres.database();
-  const folder = temporaryFolder("application");
-  const key = crypto.randomUUID();
-  const secret = plant("application secret", crypto.randomBytes(24).toString("base64"));
-  const file = path.join(folder, "secret");
-  fs.writeFileSync(file, `${secret}\n`, { mode: 0o600 });
-  const settings = { ...generous, "application.key": key, "application.secret_file": file, "bus.url": nats.url };
-  const nodes = [];
-  for (let n = 0; n < 2; ++n) {
-    const dataDir = path.join(temporaryFolder("node"), "var");
-    fs.mkdirSync(dataDir, { mode: 0o700 });
-    const master = path.join(folder, "master.key");
-    if (n > 0) fs.copyFileSync(master, path.join(dataDir, "master.key"));
-    const node = await startServer({ dataDir, settings, env: { COUNTERSIGN_STORAGE__URL: database.url } });
-    fs.copyFileSync(path.join(dataDir, "master.key"), master);
-    nodes.push(Object.assign(node, { applicationKey: key, applicationSecret: secret }));
-  }
-  return { nodes, nats, postgres };
-}
-
 test("row 18, dual write: what is saved is heard of without the bus, and what is not saved is not", async () => {
-  const { nodes, nats, postgres } = await twoNodes();
+  const [postgres, nats] = [await startPostgres(), await startNats()];
+  const cluster = await Cluster.start({ postgres, nats, settings: generous });
+  const nodes = await cluster.nodes(2);
   const [ann, bob] = [newName("ann"), newName("bob")];
   const sender = await Device.connect(nodes[0], ann);
   const reader = await Device.connect(nodes[1], bob);

@@ -28,6 +28,14 @@ export interface Broadcast {
   close(): void;
 }
 
+/** What a client wants to know of the page it lives in. */
+export interface PageWatcher {
+  /** The page may have slept, or the network has returned. */
+  wake(): void;
+  /** The page is left and may come back as it is, with a wake. */
+  park(): void;
+}
+
 export interface Environment {
   readonly openTransport: TransportFactory;
   readonly fetch: typeof fetch | null;
@@ -45,8 +53,8 @@ export interface Environment {
   readonly randomBytes: (count: number) => Uint8Array;
   /** `scheme://host` of the page, or `null` outside of one. */
   readonly pageOrigin: string | null;
-  /** Calls back when the page may have slept or the network returned; returns how to stop that. */
-  readonly onWake: (wake: () => void) => () => void;
+  /** Returns how to stop watching. */
+  readonly watchPage: (watcher: PageWatcher) => () => void;
   /** Device slots that clients of this page hold (`device.ts`). */
   readonly heldSlots: Set<number>;
 }
@@ -75,7 +83,7 @@ export function browserEnvironment(): Environment {
       const origin = typeof location === "undefined" ? "null" : location.origin;
       return /^https?:/.test(origin) ? origin : null;
     }),
-    onWake: watchPage,
+    watchPage,
     heldSlots: new Set(),
   };
   return shared;
@@ -92,19 +100,26 @@ function attempt<T>(read: () => T): T | null {
 
 /**
  * Back online, shown again, restored from the back/forward cache: each may follow a sleep in which the
- * connection died without a word.
+ * connection died without a word. A page that goes into that cache is told at `pagehide`, the last event it is
+ * sure to see; where the page does not come back, the browser ends what it had.
  */
-function watchPage(wake: () => void): () => void {
+function watchPage(watcher: PageWatcher): () => void {
   if (typeof window === "undefined" || typeof document === "undefined") return () => undefined;
+  const wake = (): void => watcher.wake();
   const whenVisible = (): void => {
     if (document.visibilityState === "visible") wake();
   };
+  const whenLeft = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted) watcher.park();
+  };
   window.addEventListener("online", wake);
   window.addEventListener("pageshow", wake);
+  window.addEventListener("pagehide", whenLeft);
   document.addEventListener("visibilitychange", whenVisible);
   return () => {
     window.removeEventListener("online", wake);
     window.removeEventListener("pageshow", wake);
+    window.removeEventListener("pagehide", whenLeft);
     document.removeEventListener("visibilitychange", whenVisible);
   };
 }

@@ -1,18 +1,21 @@
 /**
  * The connection as a pure state machine: an input and the present moment go in, actions come out. It
- * opens no socket, sets no timer and reads no clock; `client.ts` does what it says.
+ * opens no socket, sets no timer and reads no clock; `connection.ts` does what it says.
  *
  *     idle ──start──▶ preparing ──▶ ticket ──▶ opening ──▶ up
  *                          └───────────────────▲   │        │
  *                                    waiting ──┘◀──┴────────┘   loss: wait, then again
  *
- * From every phase the machine can fall back to idle: because the page said so, or for good (`ended`).
+ * From every phase the machine can fall back to idle: because the page said so, or for good (`ended`). A page that
+ * goes into the back/forward cache is `parked`, without a connection, and prepares again when it is shown.
  *
  * What it promises, and where:
  * - it never asks for two tickets at once, and never uses one it did not ask for (`askForTicket`);
  * - a refused credential costs one question for a new ticket, then the machine stops (`askOnce`);
  * - a loss is answered after 0 to 300 ms, then with growing, jittered pauses, without end (`retry`);
  * - tickets are renewed in time, without loops (`refresh.ts`);
+ * - a page in the back/forward cache holds nothing: no socket, which would keep it out of the cache or die in there
+ *   unheard, and no device id, which the next page of the tab is to have (`onPark`);
  * - a late timer proves nothing in a throttled tab: it leads to a probe, not to a loss (`onSilence`).
  */
 import { backoffDelayMs, readableDelay } from "./backoff.js";
@@ -44,7 +47,7 @@ export const lateMs = 5_000;
 
 export const signInAgain = "Expired, sign in again.";
 
-type Phase = "idle" | "preparing" | "ticket" | "opening" | "waiting" | "up";
+type Phase = "idle" | "preparing" | "ticket" | "opening" | "waiting" | "up" | "parked";
 
 const timers: readonly TimerName[] = ["handshake", "retry", "silence", "probe", "stable", "refresh"];
 
@@ -59,11 +62,12 @@ export class ConnectionMachine {
   #attempt = 0;
   /** The one question for a new ticket after a refusal has been asked. */
   #askedOnce = false;
-  /** The credential is from before a reload and has not been accepted yet. */
+  /** The credential is from before a reload or a park and has not been accepted since. */
   #restored = false;
   #ticketInFlight = false;
   /** The server asked for the present pause: waking up does not shorten it. */
   #pauseIsServers = false;
+  #pauseEnds = 0;
   #bye: { readonly code: number; readonly retryAfterMs: number | undefined } | null = null;
 
   #lastTraffic = 0;
@@ -142,6 +146,9 @@ export class ConnectionMachine {
       case "wake":
         this.#onWake();
         break;
+      case "park":
+        this.#onPark();
+        break;
       case "expiring":
         if (this.#phase === "up") this.#refresh.expiring(input.inMs, now);
         break;
@@ -171,6 +178,10 @@ export class ConnectionMachine {
   #onPrepared(credential: Credential | null, restored: boolean): void {
     this.#credential = credential;
     this.#restored = restored;
+    if (this.#pauseIsServers && this.#now < this.#pauseEnds) {
+      this.#wait(this.#pauseEnds - this.#now);
+      return;
+    }
     this.#connect();
   }
 
@@ -312,13 +323,31 @@ export class ConnectionMachine {
     const delay = backoffDelayMs(this.#attempt, this.#random(), retryAfterMs);
     ++this.#attempt;
     this.#pauseIsServers = retryAfterMs !== undefined && retryAfterMs > 0;
-    this.#enter("waiting");
-    this.#startTimer("retry", delay);
+    this.#pauseEnds = this.#now + delay;
+    this.#wait(delay);
     this.#log("warn", `${cause.replace(/\.$/, "")}, trying again in ${readableDelay(delay)}`);
   }
 
+  #wait(ms: number): void {
+    this.#enter("waiting");
+    this.#startTimer("retry", ms);
+  }
+
+  /** What prepares has no connection yet, and goes on when the page does. */
+  #onPark(): void {
+    if (this.#phase === "parked" || this.#phase === "preparing") return;
+    this.#actions.push({ do: "drop", code: 1000 });
+    this.#leaveUp();
+    this.#enter("parked");
+    this.#actions.push({ do: "park" });
+    this.#log("debug", "The page is left: no connection until it is shown again");
+  }
+
   #onWake(): void {
-    if (this.#phase === "waiting" && !this.#pauseIsServers) {
+    if (this.#phase === "parked") {
+      this.#enter("preparing");
+      this.#actions.push({ do: "prepare", credential: this.#credential });
+    } else if (this.#phase === "waiting" && !this.#pauseIsServers) {
       this.#stopTimer("retry");
       this.#connect();
     } else if (this.#phase === "up" && this.#probeDue === null) {

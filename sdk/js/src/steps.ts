@@ -15,7 +15,7 @@ export type TimerName = "handshake" | "retry" | "silence" | "probe" | "stable" |
 
 export type Input =
   | { readonly type: "start" }
-  /** `restored`: the credential comes from before a reload; nothing is known about its fate since. */
+  /** `restored`: the credential is from before a reload or a park; nothing is known about its fate since. */
   | { readonly type: "prepared"; readonly credential: Credential | null; readonly restored: boolean }
   | { readonly type: "stop" }
   | { readonly type: "end"; readonly end: End }
@@ -33,6 +33,8 @@ export type Input =
   | { readonly type: "closed"; readonly code: number }
   | { readonly type: "traffic" }
   | { readonly type: "wake" }
+  /** The page is left and may be kept as it is, to be shown again: it is silent until the next `wake`. */
+  | { readonly type: "park" }
   | { readonly type: "expiring"; readonly inMs: number }
   | { readonly type: "refreshed"; readonly expiresInMs: number | null }
   | { readonly type: "refreshFailed"; readonly error: CountersignError }
@@ -42,6 +44,10 @@ export type Action =
   | { readonly do: "open"; readonly credential: Credential }
   /** Closes the present connection; nothing more is heard of it. */
   | { readonly do: "drop"; readonly code: number }
+  /** Lets the device id go; `prepare` asks for it again. */
+  | { readonly do: "park" }
+  /** Settles the device again; answered by `prepared`, with this credential or without one. */
+  | { readonly do: "prepare"; readonly credential: Credential | null }
   | { readonly do: "getTicket" }
   | { readonly do: "refresh"; readonly ticket: string }
   | { readonly do: "probe" }

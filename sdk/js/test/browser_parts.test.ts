@@ -182,7 +182,7 @@ describe("The browser's environment", () => {
     Object.defineProperty(globalThis, "sessionStorage", { configurable: true, value: undefined });
   });
 
-  test("wakes the client on online, pageshow and becoming visible, until told to stop", async () => {
+  test("wakes the client on online, pageshow and becoming visible, and parks it on the way into the cache", async () => {
     const page = new EventTarget();
     const sheet = Object.assign(new EventTarget(), { visibilityState: "hidden" });
     vi.stubGlobal("window", page);
@@ -191,18 +191,25 @@ describe("The browser's environment", () => {
     const { browserEnvironment } = await import("../src/environment.js");
     const environment = browserEnvironment();
     expect(environment.pageOrigin).toBe("https://chat.example");
-    const woken = vi.fn();
-    const stop = environment.onWake(woken);
+    const watcher = { wake: vi.fn(), park: vi.fn() };
+    const leave = (persisted: boolean) => page.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
+    const stop = environment.watchPage(watcher);
     sheet.dispatchEvent(new Event("visibilitychange"));
-    expect(woken).toHaveBeenCalledTimes(0);
+    expect(watcher.wake).toHaveBeenCalledTimes(0);
     sheet.visibilityState = "visible";
     sheet.dispatchEvent(new Event("visibilitychange"));
     page.dispatchEvent(new Event("online"));
     page.dispatchEvent(new Event("pageshow"));
-    expect(woken).toHaveBeenCalledTimes(3);
+    expect(watcher.wake).toHaveBeenCalledTimes(3);
+    leave(false);
+    expect(watcher.park).toHaveBeenCalledTimes(0);
+    leave(true);
+    expect(watcher.park).toHaveBeenCalledTimes(1);
     stop();
+    leave(true);
     page.dispatchEvent(new Event("online"));
+    page.dispatchEvent(new Event("pageshow"));
     sheet.dispatchEvent(new Event("visibilitychange"));
-    expect(woken).toHaveBeenCalledTimes(3);
+    expect([watcher.wake.mock.calls.length, watcher.park.mock.calls.length]).toEqual([3, 1]);
   });
 });

@@ -341,7 +341,7 @@ describe("Stopping", () => {
       expect(diary.states).toHaveLength(states);
       expect(diary.ends).toEqual([]);
       expect(world.server.live).toEqual([]);
-      expect(world.tab.wakers).toBe(0);
+      expect(world.tab.watchers).toBe(0);
       expect(world.browser.channels.all.size).toBe(0);
       expect(vi.getTimerCount()).toBe(0);
     }

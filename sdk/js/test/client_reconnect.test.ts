@@ -308,8 +308,8 @@ describe("A page that wakes up", () => {
   test("is watched only while the client runs", async () => {
     const world = makeWorld();
     const { client } = await connected(world);
-    expect(world.tab.wakers).toBe(1);
+    expect(world.tab.watchers).toBe(1);
     client.disconnect();
-    expect(world.tab.wakers).toBe(0);
+    expect(world.tab.watchers).toBe(0);
   });
 });

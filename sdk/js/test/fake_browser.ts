@@ -2,7 +2,7 @@
  * A browser in the test's own process: tabs with session storage, Web Locks and broadcast channels that
  * the tabs of one browser share, reloads, duplicated tabs, and a page that wakes up.
  */
-import type { Broadcast, Environment, KeyValueStore, LockKeeper } from "../src/environment.js";
+import type { Broadcast, Environment, KeyValueStore, LockKeeper, PageWatcher } from "../src/environment.js";
 import { MemoryStore, type DurableStore } from "../src/durable_store.js";
 import type { TransportFactory } from "../src/transport.js";
 import type { FakeServer } from "./fake_server.js";
@@ -149,7 +149,7 @@ export interface TabFeatures {
 export class FakeTab {
   environment: Environment;
   #page = { alive: true };
-  readonly #wakers = new Set<() => void>();
+  readonly #watchers = new Set<PageWatcher>();
 
   constructor(
     readonly browser: FakeBrowser,
@@ -163,7 +163,7 @@ export class FakeTab {
   reload(): void {
     this.#page.alive = false;
     this.browser.locks.dropPage(this.environment);
-    this.#wakers.clear();
+    this.#watchers.clear();
     this.environment = this.#load();
   }
 
@@ -174,11 +174,33 @@ export class FakeTab {
 
   /** Online again, shown again, or back from the cache. */
   wake(): void {
-    for (const wake of [...this.#wakers]) wake();
+    for (const watcher of [...this.#watchers]) watcher.wake();
   }
 
-  get wakers(): number {
-    return this.#wakers.size;
+  /**
+   * The tab goes to another page, and this one into the back/forward cache, with its locks.
+   * @return brings it back, in place of the page shown by then.
+   */
+  leave(): () => void {
+    const { environment } = this;
+    const life = this.#page;
+    const kept = [...this.#watchers];
+    for (const watcher of kept) watcher.park();
+    this.#watchers.clear();
+    this.environment = this.#load();
+    return () => {
+      this.#page.alive = false;
+      this.browser.locks.dropPage(this.environment);
+      this.#watchers.clear();
+      this.#page = life;
+      this.environment = environment;
+      for (const watcher of kept) this.#watchers.add(watcher);
+      this.wake();
+    };
+  }
+
+  get watchers(): number {
+    return this.#watchers.size;
   }
 
   #load(): Environment {
@@ -197,9 +219,9 @@ export class FakeTab {
       random: () => browser.random(),
       randomBytes: (count: number) => Uint8Array.from({ length: count }, () => ++counter + ++browser.randomCounter),
       pageOrigin: features.pageOrigin ?? "https://chat.example",
-      onWake: (wake: () => void) => {
-        this.#wakers.add(wake);
-        return () => void this.#wakers.delete(wake);
+      watchPage: (watcher: PageWatcher) => {
+        this.#watchers.add(watcher);
+        return () => void this.#watchers.delete(watcher);
       },
       heldSlots: new Set<number>(),
     };

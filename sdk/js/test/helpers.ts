@@ -5,7 +5,7 @@ import { Client } from "../src/client.js";
 import type { ClientOptions } from "../src/options.js";
 import type { ClientEvents, End, Identity, StateChange } from "../src/types.js";
 import { FakeBrowser, type FakeTab } from "./fake_browser.js";
-import { applicationKey, FakeServer } from "./fake_server.js";
+import { applicationKey, FakeServer, type Json } from "./fake_server.js";
 
 export const start = new Date("2026-03-01T12:00:00.000Z");
 
@@ -104,6 +104,11 @@ export function seeded(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** Every `send` that any connection of the server has got, in order. */
+export function sends(world: World): Json[] {
+  return world.server.connections.flatMap((connection) => connection.sent("send"));
 }
 
 export interface Chatting extends Signed {

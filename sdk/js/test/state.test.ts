@@ -13,6 +13,10 @@ class Bench {
   now = 0;
   link = false;
   asking = false;
+  /** The device is being settled: `prepared` is to come. */
+  preparing = false;
+  preparedWith: Credential | null = null;
+  parked = false;
   readonly timers = new Map<TimerName, number>();
   readonly states: string[] = ["disconnected"];
   readonly done: string[] = [];
@@ -23,6 +27,8 @@ class Bench {
 
   feed(...inputs: Input[]): this {
     for (const input of inputs) {
+      if (input.type === "start" && this.machine.state === "disconnected") this.preparing = true;
+      if (input.type === "prepared") this.preparing = false;
       if (input.type === "closed") this.link = false;
       if (input.type === "ticket" || input.type === "ticketFailed") this.asking = false;
       for (const action of this.machine.step(input, this.now)) this.#perform(action);
@@ -55,6 +61,14 @@ class Bench {
         expect(this.asking).toBe(false);
         this.asking = true;
         break;
+      case "park":
+        this.parked = true;
+        break;
+      case "prepare":
+        this.parked = false;
+        this.preparing = true;
+        this.preparedWith = action.credential;
+        break;
       case "startTimer":
         expect(action.ms).toBeGreaterThanOrEqual(0);
         expect(action.ms).toBeLessThan(2 ** 31);
@@ -66,6 +80,7 @@ class Bench {
       case "state":
         expect(action.state).not.toBe(this.states.at(-1));
         this.states.push(action.state);
+        if (action.state === "disconnected") this.parked = this.preparing = false;
         break;
       case "refresh":
       case "probe":
@@ -81,14 +96,11 @@ class Bench {
       expect(this.link).toBe(false);
       expect([...this.timers.keys()]).toEqual([]);
     }
+    if (this.parked) expect([this.link, this.timers.size, this.machine.state]).toEqual([false, 0, "connecting"]);
     if (this.machine.state === "connected") {
       expect(this.link).toBe(true);
       expect(this.timers.has("silence") || this.timers.has("probe")).toBe(true);
     }
-  }
-
-  get preparing(): boolean {
-    return this.machine.state === "connecting" && !this.link && this.timers.size === 0 && !this.asking;
   }
 }
 
@@ -144,6 +156,38 @@ describe("The connection machine", () => {
     expect(bench.machine.state).toBe("connecting");
   });
 
+  test("holds nothing while the page is in the back/forward cache, and prepares with what it had when it is shown", () => {
+    const bench = connectedBench().feed({ type: "park" });
+    expect(bench.parked).toBe(true);
+    const before = bench.done.length;
+    bench.feed({ type: "park" }, { type: "closed", code: 1006 }, { type: "traffic" }, { type: "prepared", credential: null, restored: false });
+    expect(bench.done.slice(before)).toEqual([]);
+    bench.feed({ type: "wake" });
+    expect(bench.preparedWith).toEqual(instance);
+    bench.feed({ type: "prepared", credential: instance, restored: true }, up);
+    expect(bench.states).toEqual(["disconnected", "connecting", "connected", "connecting", "connected"]);
+  });
+
+  test("waits as long as the gateway asked for, also in the back/forward cache", () => {
+    const bench = connectedBench().feed({ type: "bye", code: 4101, retryAfterMs: 20_000 }, { type: "closed", code: 4101 });
+    const due = bench.timers.get("retry");
+    bench.feed({ type: "park" });
+    bench.now += 5_000;
+    bench.feed({ type: "wake" }, { type: "prepared", credential: instance, restored: true });
+    expect([bench.link, bench.timers.get("retry")]).toEqual([false, due]);
+    bench.feed({ type: "park" });
+    bench.now += 60_000;
+    bench.feed({ type: "wake" }, { type: "prepared", credential: instance, restored: true });
+    expect(bench.link).toBe(true);
+  });
+
+  test("uses a ticket that came while the page was away", () => {
+    const bench = new Bench().feed({ type: "start" }, { type: "prepared", credential: null, restored: false }, { type: "park" });
+    bench.feed({ type: "wake" }, { type: "prepared", credential: null, restored: true }, { type: "ticket", ticket: "t" });
+    expect(bench.link).toBe(true);
+    expect(bench.done.filter((action) => action === "getTicket")).toHaveLength(1);
+  });
+
   test("ignores inputs that do not fit its phase", () => {
     const strays: Input[] = [
       up,
@@ -156,6 +200,7 @@ describe("The connection machine", () => {
       { type: "prepared", credential: instance, restored: true },
       { type: "stop" },
       { type: "wake" },
+      { type: "park" },
     ];
     const bench = new Bench().feed(...strays);
     expect(bench.states).toEqual(["disconnected"]);
@@ -169,6 +214,8 @@ describe("The connection machine", () => {
       [{ type: "prepared", credential: instance, restored: false }],
       [{ type: "prepared", credential: instance, restored: false }, up],
       [{ type: "prepared", credential: instance, restored: false }, { type: "closed", code: 1006 }],
+      [{ type: "prepared", credential: instance, restored: false }, up, { type: "park" }],
+      [{ type: "prepared", credential: instance, restored: false }, { type: "park" }, { type: "wake" }],
     ];
     for (const inputs of phases) {
       const bench = new Bench().feed({ type: "start" }, ...inputs, { type: "stop" });
@@ -210,6 +257,7 @@ describe("In any order of events", () => {
       () => ({ type: "bye", code: pick(codes), retryAfterMs: pick([undefined, 5_000, -1]) }),
       () => ({ type: "closed", code: pick(codes) }),
       () => ({ type: "wake" }),
+      () => ({ type: "park" }),
       () => ({ type: "expiring", inMs: life() }),
       () => ({ type: "refreshed", expiresInMs: pick([null, life()]) }),
       () => ({ type: "refreshFailed", error: error() }),
@@ -235,14 +283,13 @@ describe("In any order of events", () => {
           ((input.type === "closed" || input.type === "connected" || input.type === "refused" || input.type === "bye") &&
             !bench.link) ||
           ((input.type === "ticket" || input.type === "ticketFailed") && !bench.asking) ||
-          (input.type === "closed" && bench.preparing);
+          (input.type === "prepared" && !bench.preparing);
         if (impossible) continue;
         const starting = input.type === "start" && bench.machine.state === "disconnected";
         if (starting) bench.asking = false;
         bench.feed(input);
         const waiting = bench.link || bench.asking || bench.timers.size > 0;
-        const preparing = starting || bench.preparing;
-        if (bench.machine.state === "connecting") expect(waiting || preparing).toBe(true);
+        if (bench.machine.state === "connecting") expect(waiting || bench.preparing || bench.parked).toBe(true);
       }
     }
   });
@@ -253,7 +300,10 @@ describe("In any order of events", () => {
       const bench = new Bench(true, random).feed({ type: "start" }, { type: "prepared", credential: instance, restored: false });
       const trouble = [1000, 1001, 1006, 4101, 4104, 4105, 4108, 4112, 4113, 4114];
       for (let step = 0; step < 60; ++step) {
-        if (bench.asking && random() < 0.5) bench.feed({ type: "ticketFailed", error: new CountersignError(907) });
+        if (bench.parked) bench.feed({ type: "wake" });
+        else if (bench.preparing) bench.feed({ type: "prepared", credential: instance, restored: true });
+        else if (random() < 0.1) bench.feed({ type: "park" });
+        else if (bench.asking && random() < 0.5) bench.feed({ type: "ticketFailed", error: new CountersignError(907) });
         else if (bench.asking) bench.feed({ type: "ticket", ticket: "t" });
         else if (bench.link && random() < 0.5) bench.feed({ type: "closed", code: trouble[Math.floor(random() * trouble.length)] ?? 1006 });
         else if (bench.link && bench.machine.state === "connecting" && random() < 0.5) bench.feed(up);
@@ -261,7 +311,9 @@ describe("In any order of events", () => {
         else if (bench.timers.has("silence") && random() < 0.3) bench.fire("silence");
       }
       for (let step = 0; step < 10 && bench.machine.state !== "connected"; ++step) {
-        if (bench.asking) bench.feed({ type: "ticket", ticket: "t" });
+        if (bench.parked) bench.feed({ type: "wake" });
+        else if (bench.preparing) bench.feed({ type: "prepared", credential: instance, restored: true });
+        else if (bench.asking) bench.feed({ type: "ticket", ticket: "t" });
         else if (bench.link) bench.feed(up);
         else bench.fire("retry");
       }
