@@ -1,8 +1,8 @@
 // What devices hear in a run of the message simulation, frame by frame, and what must hold of it at
 // once: whom replies and receipts are about, why something is refused, what follows what.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
+#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,12 +12,14 @@
 namespace countersign::gateway::simulation {
 namespace {
 
+// 0 if there is none.
 std::int64_t number_in(std::string_view text, std::string_view name) {
   const std::string key = "\"" + std::string(name) + "\":";
   const std::size_t at = text.find(key);
-  return at == std::string_view::npos
-             ? 0
-             : std::atoll(std::string(text.substr(at + key.size(), 20)).c_str());
+  if (at == std::string_view::npos) return 0;
+  std::int64_t number = 0;
+  (void)std::from_chars(text.data() + at + key.size(), text.data() + text.size(), number);
+  return number;
 }
 
 std::string raw_bytes(const std::string& hex) {
@@ -64,11 +66,10 @@ void MessageWorld::look() {
 
 void MessageWorld::see(SimulatedDevice& device, const std::string& frame) {
   trace(device, "<-", frame);
-  unsigned id = 0;
   if (frame == "{}") {
     device.answer_ping = true;
-  } else if (std::sscanf(frame.c_str(), "{\"id\":%u,", &id) == 1) {
-    see_reply(device, id, frame);
+  } else if (frame.starts_with("{\"id\":")) {
+    see_reply(device, static_cast<std::uint32_t>(number_in(frame, "id")), frame);
   } else if (frame.starts_with("{\"push\":{\"inbox\":")) {
     see_entries(device, frame);
   } else if (frame.starts_with("{\"push\":{\"reset\":")) {
