@@ -1,15 +1,11 @@
-// What can happen in a run of the message simulation.
+// The surroundings in a run of the message simulation: nodes, threads, bus, store and clock, and
+// what can happen to them.
 #include "gateway/message_simulation.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
-#include "countersign/user_ticket.h"
-
 #include "gateway/message_simulation_world.h"
-#include "protocol/client_messages.h"
 
 namespace countersign::gateway {
 namespace simulation {
@@ -26,6 +22,14 @@ StoreMutants store_mutants(MessageMutant mutant) {
   mutants.dedupe_by_msg_id_alone = mutant == MessageMutant::kDedupeByIdAlone;
   mutants.reuse_offsets = mutant == MessageMutant::kOffsetReused;
   mutants.read_in_two_steps = mutant == MessageMutant::kTwoStatementResume;
+  GroupMutants& groups = mutants.groups;
+  groups.fan_out_to_members_of_now = mutant == MessageMutant::kFanOutToMembersOfNow;
+  groups.removed_still_served = mutant == MessageMutant::kRemovedStillServed;
+  groups.removed_may_send = mutant == MessageMutant::kRemovedMaySend;
+  groups.no_carbon = mutant == MessageMutant::kNoCarbonInGroups;
+  groups.fan_out_overtaken = mutant == MessageMutant::kFanOutOvertaken;
+  groups.counts_members_of_now = mutant == MessageMutant::kCountsMembersOfNow;
+  groups.blocks_ignored = mutant == MessageMutant::kBlocksIgnoredInGroups;
   return mutants;
 }
 
@@ -45,12 +49,20 @@ MachineConfig MessageNode::machine_config(MessageMutant mutant) {
 MessagingSetup MessageNode::setup(bus::Bus& bus, MessageMutant mutant) {
   MessagingOptions options;
   options.desk.budget = {1e9, 1e9, 1'024};
+  options.desk.limits.direct_fan_out = 1;  // two people are written to at once, more by a job
+  options.receipts.interval = milliseconds(0);
   options.presence_mode = PresenceMode::kOff;
   options.mailroom.trust_subjects = mutant == MessageMutant::kSubjectTrusted;
   if (mutant == MessageMutant::kNeverReadAgain) {
     options.mailroom.sweep_period = options.mailroom.away_period = kNever;
   }
   return {options, bus, nullptr, base::as_bytes(kMasterKey)};
+}
+
+MessageWorkerOptions MessageNode::worker_options() {
+  MessageWorkerOptions options;
+  options.fan_out_at_once = 1;  // so that much happens in between
+  return options;
 }
 
 MessageNode::MessageNode(int number_, const base::Clock& wall, ModelStore& store,
@@ -66,6 +78,8 @@ MessageNode::MessageNode(int number_, const base::Clock& wall, ModelStore& store
       message_store(messages_, number_),
       bus(model_bus, number_),
       messaging(setup(bus, mutant), message_store, hub, tasks, wall, random, shared_metrics()),
+      publisher(bus, shared_metrics()),
+      worker(worker_options(), message_store, *this, wall, shared_metrics()),
       context{config, keys,   tickets,          instances, poller,    tasks,
               wall,   random, shared_metrics(), accepted,  &messaging} {
   (void)poller.begin();
@@ -73,12 +87,18 @@ MessageNode::MessageNode(int number_, const base::Clock& wall, ModelStore& store
 
 MessageNode::~MessageNode() { tasks.drop_all(); }
 
+void MessageNode::on_fan_out(const storage::FanOut& entries) {
+  publisher.entries(entries.application, entries.message, {}, {}, entries.deliveries);
+}
+
+void MessageNode::on_expired(const storage::Expired&) {}
+
 MessageWorld::MessageWorld(std::uint64_t seed, MessageMutant mutant)
     : dice_(seed), random_(seed ^ 0xABCDEF), mutant_(mutant) {
   messages_.mutants = store_mutants(mutant);
   for (int number = 0; number < kNodes; ++number) start_node(number);
   for (std::size_t user = 0; user < kUsers; ++user) {
-    for (std::size_t i = 0; i < (user == 2 ? 1 : 2); ++i) {
+    for (std::size_t i = 0; i < (user < 2 ? 2 : 1); ++i) {
       SimulatedDevice device;
       device.user = user;
       device.name = user_name(user) + std::to_string(i);
@@ -100,7 +120,8 @@ std::optional<std::string> MessageWorld::run() {
   for (SimulatedDevice& device : devices_) connect(device);
   for (int i = 0; i < 6; ++i) work(true);
   look();
-  const std::size_t steps = 40 + dice_.below(120);
+  make_group(devices_.front());
+  const std::size_t steps = 40 + dice_.below(160);
   for (std::size_t i = 0; i < steps && !fault_; ++i) {
     step();
     look();
@@ -154,6 +175,8 @@ void MessageWorld::step() {
 // Lets threads of the nodes do something: one thing, or all there is.
 void MessageWorld::work(bool all) {
   for (auto& node : nodes_) {
+    if (all || dice_.chance(10)) node->worker.wake();
+    if (all || dice_.chance(30)) node->worker.step();
     if (all) {
       node->tasks.run_all();
       node->shard.run();
@@ -163,132 +186,6 @@ void MessageWorld::work(bool all) {
       node->shard.run_one();
     }
   }
-}
-
-// What clients do.
-
-void MessageWorld::connect(SimulatedDevice& device) {
-  device.node = static_cast<int>(dice_.below(kNodes));
-  MessageNode& node = node_of(device);
-  device.channel = std::make_unique<FakeChannel>(node.shard);
-  device.channel->open(std::make_unique<GatewayConnection>(node.context, node.hub.shard(0), "test",
-                                                           &node.messaging.mailroom(0)));
-  RawUserTicket raw{identity(device.user),
-                    kApplication,
-                    std::chrono::floor<seconds>(wall_.now()),
-                    std::chrono::hours(12),
-                    {}};
-  protocol::Connect connect;
-  connect.user_ticket = mint_user_ticket(*ring(), raw)->text();
-  connect.device = device.name;
-  connect.messaging = true;
-  connect.resume = device.note;
-  command(device, {"connect", {}, 0, false, 0, 0}, std::move(connect));
-}
-
-void MessageWorld::client_acts(SimulatedDevice& device) {
-  switch (dice_.below(20)) {
-    case 0:
-      return sync(device);
-    case 1: {
-      protocol::Ack beyond{device.at.epoch,
-                           device.at.offset + 1 + static_cast<std::int64_t>(dice_.below(3))};
-      return command(device, {"ack", {}, 0, true, 0, 0}, std::move(beyond));
-    }
-    case 2:
-    case 3:
-    case 4:
-    case 5:
-      return acknowledge(device);
-    case 6:
-    case 7:
-      if (!device.unsent.empty()) send_again(device, dice_.pick(device.unsent));
-      return;
-    case 8:
-    case 9:
-    case 10:
-    case 11:
-    case 12:
-      return send_message(device);
-    default:
-      return handle_some(device);
-  }
-}
-
-void MessageWorld::handle_some(SimulatedDevice& device) {
-  if (device.syncing) return;
-  std::size_t count = 1 + dice_.below(4);
-  if (settling_) count = device.pushed.size();
-  for (; count > 0 && !device.pushed.empty(); --count) {
-    const auto entry = device.pushed.begin();
-    device.note = protocol::ClientPosition{device.at.epoch, entry->first, entry->second.chain};
-    device.handled[entry->first] = entry->second;
-    device.pushed.erase(entry);
-  }
-}
-
-void MessageWorld::acknowledge(SimulatedDevice& device) {
-  if (!device.note || device.note->epoch != device.at.epoch) return;
-  if (settling_ && device.note == device.acknowledged) return;
-  device.acknowledged = device.note;
-  command(device, {"ack", {}, 0, false, 0, 0}, protocol::Ack{device.at.epoch, device.note->offset});
-}
-
-void MessageWorld::send_message(SimulatedDevice& device) {
-  if (device.unsent.size() >= 6) return;
-  MessageCommand message{
-      "send", "id-" + std::to_string(++sent_[device.user]), dice_.below(kUsers), false, 0, 0};
-  device.unsent.push_back(message);
-  send_again(device, std::move(message));
-}
-
-void MessageWorld::send_again(SimulatedDevice& device, MessageCommand message) {
-  protocol::Send send;
-  send.msg_id = message.msg_id;
-  send.to.users = {identity(message.to)};
-  send.body = "\"text\":\"" + user_name(device.user) + " says " + message.msg_id + "\"";
-  command(device, std::move(message), std::move(send));
-}
-
-void MessageWorld::sync(SimulatedDevice& device) {
-  if (!device.note || device.note->epoch != device.at.epoch || device.syncing) return;
-  device.syncing = true;
-  command(device, {"sync", {}, 0, false, 0, 0}, protocol::Sync{*device.note});
-}
-
-void MessageWorld::command(SimulatedDevice& device, MessageCommand what,
-                           decltype(protocol::Command::verb) verb) {
-  if (!device.channel || !device.channel->is_open()) return;
-  const std::uint32_t id = ++device.last_id;
-  what.restores = restores_;
-  device.commands[id] = std::move(what);
-  const std::string frame = protocol::encode_command({id, std::move(verb)});
-  trace(device, "->", frame);
-  device.channel->receive(frame);
-}
-
-// What clients say and hear, for looking into one seed.
-void MessageWorld::trace(const SimulatedDevice& device, const char* arrow,
-                         const std::string& frame) const {
-  static const bool wanted = std::getenv("COUNTERSIGN_SIMULATION_TRACE") != nullptr;
-  if (!wanted) return;
-  const auto ms = std::chrono::duration_cast<milliseconds>(clock_.steady().time_since_epoch());
-  std::fprintf(stderr, "%lld %s %s %s\n", static_cast<long long>(ms.count()), device.name.c_str(),
-               arrow, frame.c_str());
-}
-
-// The tab is closed, the laptop's lid, or the line is cut. What was not noted is forgotten.
-void MessageWorld::page_dies(SimulatedDevice& device) {
-  device.channel->lose();
-  device.channel.reset();
-  device.in = false;
-  device.pushed.clear();
-  device.commands.clear();
-  device.last_id = 0;
-  device.read = 0;
-  device.answer_ping = false;
-  device.syncing = false;
-  device.acknowledged.reset();
 }
 
 // What the surroundings do.
@@ -315,9 +212,12 @@ void MessageWorld::store_acts() {
 
 void MessageWorld::trouble() {
   const int node = static_cast<int>(dice_.below(kNodes));
-  switch (dice_.below(10)) {
+  switch (dice_.below(11)) {
     case 0:
       messages_.failing = !messages_.failing;
+      return;
+    case 10:
+      messages_.unheard = !messages_.unheard;
       return;
     case 1:
       clock_.jump(seconds(static_cast<long>(dice_.below(20'000)) - 10'000));
@@ -353,6 +253,7 @@ void MessageWorld::trouble() {
       } else if (dice_.chance(50)) {
         messages_.restore(*copy_);
         ++restores_;
+        referee_ = Referee();
         acknowledged_.resize(std::min(acknowledged_.size(), acknowledged_at_copy_));
         copy_.reset();
       }

@@ -5,6 +5,11 @@
 // It checks what docs/reference/messages.md promises:
 //   - what was acknowledged to its sender stands in the inbox of every recipient, unless the store
 //     was restored since;
+//   - what was accepted into a group stands in the inbox of everybody who was a member then, once,
+//     and of nobody else, whoever has been added, removed or blocked meanwhile; only members send;
+//   - a conversation has one order, the same for everybody, without a hole; a message is the same
+//     for all who see it, and whole on the other devices of its sender;
+//   - receipts count only people who were members and to whom it was shown;
 //   - every device that is connected in the end has been given exactly the entries that stand in
 //     its user's inbox, offset by offset, from the last place that it was told of on: so
 //     `recovered:true` hides no hole, and nothing is lost, replaced or shown to somebody else;
@@ -33,6 +38,13 @@ enum class MessageMutant {
   kNeverReadAgain,           ///< what the bus loses, nobody looks for
   kOffsetReused,             ///< an inbox that was emptied begins anew
   kSubjectTrusted,           ///< whatever comes under a user's subject is the user's
+  kFanOutToMembersOfNow,     ///< a job writes to those who are members when it is worked off
+  kRemovedStillServed,       ///< who was removed still gets what is sent
+  kRemovedMaySend,           ///< who was removed may still send
+  kNoCarbonInGroups,         ///< the sender's other devices get nothing
+  kFanOutOvertaken,          ///< what is written at once passes what a job still owes
+  kCountsMembersOfNow,       ///< receipts are counted among the members of now
+  kBlocksIgnoredInGroups,    ///< who is blocked is shown all the same
 };
 
 /// Runs one schedule.

@@ -71,7 +71,15 @@ INSTANTIATE_TEST_SUITE_P(
         MutantRow{"DedupeByIdAlone", MessageMutant::kDedupeByIdAlone, "but not in the inbox"},
         MutantRow{"NeverReadAgain", MessageMutant::kNeverReadAgain, "never got entry"},
         MutantRow{"OffsetReused", MessageMutant::kOffsetReused, "has another entry"},
-        MutantRow{"SubjectTrusted", MessageMutant::kSubjectTrusted, "has another entry"}),
+        MutantRow{"SubjectTrusted", MessageMutant::kSubjectTrusted, "has another entry"},
+        MutantRow{"FanOutToMembersOfNow", MessageMutant::kFanOutToMembersOfNow, "never came into"},
+        MutantRow{"RemovedStillServed", MessageMutant::kRemovedStillServed, "not for them"},
+        MutantRow{"RemovedMaySend", MessageMutant::kRemovedMaySend, "who is no member"},
+        MutantRow{"NoCarbonInGroups", MessageMutant::kNoCarbonInGroups, "never came into"},
+        MutantRow{"FanOutOvertaken", MessageMutant::kFanOutOvertaken, "out of order"},
+        MutantRow{"CountsMembersOfNow", MessageMutant::kCountsMembersOfNow, "was no member"},
+        MutantRow{"BlocksIgnoredInGroups", MessageMutant::kBlocksIgnoredInGroups,
+                  "somebody they block"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace

@@ -17,6 +17,8 @@
 #include "base/random.h"
 #include "gateway/fake_channel.h"
 #include "gateway/message_simulation.h"
+#include "gateway/message_simulation_referee.h"
+#include "gateway/message_worker.h"
 #include "gateway/messaging.h"
 #include "gateway/model_bus.h"
 #include "gateway/model_message_store.h"
@@ -26,14 +28,16 @@
 
 namespace countersign::gateway::simulation {
 
-// A process that serves inboxes: what a restart takes away.
-struct MessageNode {
+// A process that serves inboxes: what a restart takes away. Its message worker has no thread here:
+// the simulation decides when it works.
+struct MessageNode final : private MessageSink {
   MessageNode(int number, const base::Clock& wall, ModelStore& store, ModelMessageStore& messages,
               ModelBus& model_bus, base::Random& random, MessageMutant mutant);
-  ~MessageNode();
+  ~MessageNode() override;
 
   static MachineConfig machine_config(MessageMutant mutant);
   static MessagingSetup setup(bus::Bus& bus, MessageMutant mutant);
+  static MessageWorkerOptions worker_options();
 
   const int number;
   ModelMessageStore& messages;
@@ -48,16 +52,24 @@ struct MessageNode {
   NodeMessageStore message_store;
   NodeBus bus;
   Messaging messaging;
+  MessagePublisher publisher;
+  MessageWorker worker;
   base::Counter& accepted = shared_metrics().counter("accepted", "For the simulation.");
   ConnectionContext context;
+
+ private:
+  void on_fan_out(const storage::FanOut& entries) override;
+  void on_expired(const storage::Expired& expired) override;
 };
 
-// An entry as a device got it.
+// An entry as a device got it. Of a stub, and of a tombstone, only the place is known.
 struct Heard {
+  std::string kind;
   std::string sender;
   std::string msg_id;
   std::string conversation;
   std::int64_t seq = 0;
+  std::string text;
   std::string chain;  // raw
   friend bool operator==(const Heard&, const Heard&) = default;
 };
@@ -65,11 +77,16 @@ struct Heard {
 // A command that waits for its reply.
 struct MessageCommand {
   std::string verb;
-  std::string msg_id;
-  std::size_t to = 0;
-  bool forbidden = false;  // it must be refused
+  decltype(protocol::Command::verb) content;
+  std::string msg_id = {};  // of a message, or of a change of a group
+  std::size_t to = 0;       // whom a message is for
+  std::string group = {};   // or which group
+  bool forbidden = false;   // it must be refused
+  bool entitled = false;    // by what the group is like when it is sent
   int replies = 0;
   int restores = 0;  // of the store, before it was sent
+
+  bool to_group() const { return !group.empty() || verb == "group"; }
 };
 
 // A client's device. What it notes survives the death of its page; the rest does not.
@@ -97,7 +114,8 @@ struct SimulatedDevice {
   bool syncing = false;  // it does not handle anything meanwhile: that would come again
 };
 
-// One run: what can happen is in message_simulation.cc, what must hold in
+// One run: what can happen is in message_simulation.cc, what clients do in
+// message_simulation_clients.cc, what they hear in message_simulation_hearing.cc, what must hold in
 // message_simulation_checks.cc.
 class MessageWorld {
  public:
@@ -106,14 +124,15 @@ class MessageWorld {
   std::optional<std::string> run();
 
  private:
-  static constexpr std::size_t kUsers = 3;
+  static constexpr std::size_t kUsers = 4;
+  static constexpr std::size_t kGroups = 2;
   static constexpr int kNodes = 2;
 
   void complain(std::string what) {
     if (!fault_) fault_ = std::move(what);
   }
   static std::string user_name(std::size_t user) {
-    return user == 0 ? "ann" : user == 1 ? "bob" : "eve";
+    return std::array{"ann", "bob", "dan", "eve"}[user];
   }
   static Identity identity(std::size_t user) { return {IdentityType::kUsername, user_name(user)}; }
   MessageNode& node_of(const SimulatedDevice& device) {
@@ -131,10 +150,16 @@ class MessageWorld {
   void handle_some(SimulatedDevice& device);
   void acknowledge(SimulatedDevice& device);
   void send_message(SimulatedDevice& device);
-  void send_again(SimulatedDevice& device, MessageCommand command);
+  void make_group(SimulatedDevice& device);
+  void change_group(SimulatedDevice& device);
+  void send_first(SimulatedDevice& device, MessageCommand message);
+  void read_some(SimulatedDevice& device);
+  void block_somebody(SimulatedDevice& device);
+  std::vector<std::string> groups() const;
+  std::vector<Identity> some_people();
   void sync(SimulatedDevice& device);
-  void command(SimulatedDevice& device, MessageCommand what,
-               decltype(protocol::Command::verb) verb);
+  bool entitled(const SimulatedDevice& device, const MessageCommand& what);
+  void command(SimulatedDevice& device, MessageCommand what);
   void page_dies(SimulatedDevice& device);
   void bus_acts();
   void store_acts();
@@ -143,25 +168,37 @@ class MessageWorld {
   void restart_node(int number);
   void pass(milliseconds by);
 
-  // What must hold.
+  // What devices hear.
 
   void look();
   void see(SimulatedDevice& device, const std::string& frame);
   void see_reply(SimulatedDevice& device, std::uint32_t id, const std::string& frame);
+  void see_refusal(SimulatedDevice& device, const MessageCommand& command, std::int64_t code,
+                   const std::string& frame);
+  void see_receipts(const SimulatedDevice& device, const std::string& frame);
   void see_inbox_state(SimulatedDevice& device, const std::string& frame, bool told);
   void see_entries(SimulatedDevice& device, const std::string& frame);
+
+  // What must hold.
+
   void check_cursors();
   // Everything heals and comes to rest; then everybody has everything.
   void settle();
   void rest(bool unlucky);
   void check_acknowledged();
   void check_devices();
+  void check_handled(const SimulatedDevice& device, const ModelMessageStore::Inbox& inbox);
 
   struct Acknowledged {
     std::size_t sender;
     std::size_t to;
     std::string msg_id;
+    std::string conversation;
+    std::int64_t seq;
+    bool to_group;
   };
+  // Who, and of which conversation: the highest seq.
+  using Reached = std::map<std::pair<std::string, std::string>, std::int64_t>;
 
   Dice dice_;
   base::SeededRandom random_;
@@ -179,6 +216,9 @@ class MessageWorld {
   int restores_ = 0;
   // Highest offset pushed to a device, in each epoch.
   std::map<std::pair<std::string, std::string>, std::int64_t> highest_pushed_;
+  Referee referee_;
+  Reached shown_;                                          // pushed to a device
+  Reached asked_read_;                                     // a client said that it was read
   std::set<std::pair<std::string, std::string>> removed_;  // user, sender and id: by retention
   std::array<std::uint64_t, kUsers> sent_{};
   bool settling_ = false;

@@ -87,59 +87,6 @@ void ModelMessageStore::remove_old(const std::string& endpoint, std::size_t coun
   inbox.rows.erase(inbox.rows.begin(), inbox.rows.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-storage::Sent ModelMessageStore::apply(const storage::Send& send, std::int64_t sequence) {
-  storage::Sent sent;
-  const std::string key =
-      (mutants.dedupe_by_msg_id_alone ? std::string() : send.sender.identity.endpoint) + ' ' +
-      send.msg_id;
-  if (const auto known = state_.dedupe.find(key); known != state_.dedupe.end()) {
-    if (known->second.first != send.digest && !mutants.dedupe_by_msg_id_alone) {
-      sent.refused = storage::SendRefusal{ErrorCode::kIdempotencyConflict, {}};
-      return sent;
-    }
-    sent = known->second.second;
-    sent.duplicate = true;
-    sent.deliveries.clear();
-    return sent;
-  }
-  std::vector<Identity> members = send.to;
-  members.push_back(send.sender.identity);
-  members = storage::sorted_identities(std::move(members));
-  sent.conversation = storage::direct_conversation_id(send.sender.application, members);
-  sent.seq = ++state_.tops_of_conversations[sent.conversation];
-  sent.time = send.now;
-  for (const Identity& member : members) append(member, send, sent, sequence);
-  state_.dedupe[key] = {send.digest, sent};
-  return sent;
-}
-
-void ModelMessageStore::append(const Identity& user, const storage::Send& send, storage::Sent& sent,
-                               std::int64_t sequence) {
-  Inbox& inbox = state_.inboxes[user.endpoint];
-  if (inbox.top_chain.empty()) inbox.top_chain = inbox.floor_chain = storage::first_chain();
-  const bool own = user == send.sender.identity;
-  InboxRow row;
-  row.offset = mutants.offsets_from_sequence ? sequence : inbox.top + 1;
-  row.chain = storage::next_chain(inbox.top_chain, send.message_id, row.offset);
-  row.kind = own ? storage::EntryKind::kSent : storage::EntryKind::kMessage;
-  row.message_id = send.message_id;
-  row.message.conversation = sent.conversation;
-  row.message.seq = sent.seq;
-  row.message.id = send.msg_id;
-  row.message.sender = send.sender.identity;
-  row.message.device = send.device;
-  row.message.time = sent.time;
-  row.message.body = send.body;
-  inbox.top = std::max(inbox.top, row.offset);
-  inbox.top_chain = row.chain;
-  if (own) sent.offset = row.offset;
-  sent.deliveries.push_back({user, row.offset, row.chain, row.kind});
-  const auto place = std::upper_bound(
-      inbox.rows.begin(), inbox.rows.end(), row.offset,
-      [](std::int64_t offset, const InboxRow& other) { return offset < other.offset; });
-  inbox.rows.insert(place, std::move(row));
-}
-
 Result<storage::Acked> ModelMessageStore::apply(const storage::Ack& ack) {
   const auto device = state_.devices.find({ack.user.identity.endpoint, ack.device});
   if (device == state_.devices.end()) return fail(ErrorCode::kAbsent, "no device");
@@ -149,6 +96,19 @@ Result<storage::Acked> ModelMessageStore::apply(const storage::Ack& ack) {
   device->second.cursor = std::max(device->second.cursor, ack.offset);
   storage::Acked acked;
   acked.cursor = device->second.cursor;
+  Inbox& inbox = state_.inboxes[ack.user.identity.endpoint];
+  std::map<std::string, std::int64_t> reaches;
+  for (const InboxRow& row : inbox.rows) {
+    if (row.offset <= inbox.acknowledged || row.offset > ack.offset) continue;
+    const bool counts =
+        row.kind == storage::EntryKind::kMessage || row.kind == storage::EntryKind::kGroup;
+    if (counts) reaches[row.message.conversation] = row.message.seq;
+  }
+  inbox.acknowledged = std::max(inbox.acknowledged, ack.offset);
+  for (const auto& [conversation, seq] : reaches) {
+    auto receipt = state_.conversations.at(conversation).deliver(ack.user.identity.endpoint, seq);
+    if (receipt) acked.receipts.push_back(*std::move(receipt));
+  }
   return acked;
 }
 

@@ -11,10 +11,13 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "gateway/model_conversation.h"
 #include "storage/message_store.h"
 
 namespace countersign::gateway::simulation {
@@ -26,7 +29,25 @@ struct StoreMutants {
   bool dedupe_by_msg_id_alone = false;
   bool reuse_offsets = false;  ///< the top is that of the entries there are
   bool read_in_two_steps = false;
+  GroupMutants groups;
 };
+
+/// A message, or a change of a group, that was accepted.
+struct AcceptedMessage {
+  std::string conversation;
+  std::int64_t seq = 0;
+  std::string sender;
+  std::string msg_id;
+  std::optional<storage::GroupChange> change;
+  std::set<std::string> people;  // of a direct conversation, the sender too
+};
+/// Somebody blocks somebody, or no longer does.
+struct BlockChange {
+  std::string who;
+  std::string whom;
+  bool blocked = true;
+};
+using StoreEvent = std::variant<AcceptedMessage, BlockChange>;
 
 class ModelMessageStore {
  public:
@@ -36,10 +57,12 @@ class ModelMessageStore {
     storage::EntryKind kind = storage::EntryKind::kMessage;
     storage::Message message;
     std::string message_id;
+    std::size_t events = 0;  // that had happened when it was written
   };
   struct Inbox {
     std::int64_t floor = 0;
     std::int64_t top = 0;
+    std::int64_t acknowledged = 0;  // by the device that is furthest
     std::string floor_chain;
     std::string top_chain;
     std::vector<InboxRow> rows;  // those after the floor, without a hole
@@ -48,20 +71,31 @@ class ModelMessageStore {
     std::int64_t cursor = 0;
     std::string epoch;
   };
+  /// A message whose entries are written later, by name.
+  struct Job {
+    std::string application;
+    storage::Message message;
+    std::string message_id;
+    std::string after;  // whose entry was written last
+  };
   /// Everything durable.
   struct State {
     std::string epoch = "epoch-0";
     std::map<std::string, Inbox> inboxes;  // by endpoint
     std::map<std::pair<std::string, std::string>, Device> devices;
     std::map<std::string, std::pair<std::string, storage::Sent>> dedupe;  // digest, result
-    std::map<std::string, std::int64_t> tops_of_conversations;
+    std::map<std::string, ModelConversation> conversations;
+    std::deque<Job> jobs;
+    std::set<std::pair<std::string, std::string>> blocks;  // who, whom
+    std::vector<StoreEvent> events;
     std::int64_t sequence = 0;
   };
   /// What becomes of a write that waits.
   enum class Fate : std::uint8_t { kCommit, kFail, kUnknownLost, kUnknownCommitted };
 
   StoreMutants mutants;
-  bool failing = false;  ///< reads fail
+  bool failing = false;  ///< calls that block fail
+  bool unheard = false;  ///< what the background writes is there, but nobody hears of it
 
   // What the simulation does to it.
 
@@ -85,6 +119,15 @@ class ModelMessageStore {
                                         std::size_t max_entries, std::size_t max_bytes) const;
   Result<std::vector<std::int64_t>> tops(std::span<const storage::UserKey> users) const;
   Result<std::string> epoch() const;
+  Result<std::optional<storage::FanOut>> fan_out(std::size_t limit);
+  Result<std::optional<storage::Receipt>> mark_read(const storage::UserKey& user,
+                                                    std::string_view conversation,
+                                                    std::int64_t seq);
+  Result<storage::Conversation> find_conversation(const storage::UserKey& user,
+                                                  std::string_view conversation) const;
+  Result<std::optional<storage::GroupCount>> count_receipts(const storage::UserKey& sender,
+                                                            std::string_view conversation) const;
+  Result<bool> set_blocked(const storage::UserKey& user, const Identity& other, bool blocked);
 
  private:
   struct Write {
@@ -97,8 +140,18 @@ class ModelMessageStore {
 
   storage::Sent apply(const storage::Send& send, std::int64_t sequence);
   Result<storage::Acked> apply(const storage::Ack& ack);
-  void append(const Identity& user, const storage::Send& send, storage::Sent& sent,
-              std::int64_t sequence);
+  // Null, and why in `sent`, if it is refused.
+  ModelConversation* resolve(const storage::Send& send, storage::Sent& sent);
+  // Everybody whom this message concerns but its sender.
+  std::vector<std::string> recipients(const ModelConversation& conversation,
+                                      const std::string& sender) const;
+  bool concerns(const Participant& participant, std::int64_t seq) const;
+  // Writes what jobs still owe the sender, whose own entry must not overtake it.
+  void catch_up(ModelConversation& conversation, const std::string& sender);
+  storage::Delivery append(const std::string& user, const storage::Message& message,
+                           const std::string& message_id, std::int64_t sequence);
+  Result<const ModelConversation*> known(const storage::UserKey& user,
+                                         std::string_view conversation) const;
   static std::optional<std::string> chain_at(const Inbox& inbox, std::int64_t offset);
 
   State state_;
@@ -129,6 +182,32 @@ class NodeMessageStore final : public storage::MessageStore {
   }
   Result<std::string> epoch() override { return store_.epoch(); }
 
+  Result<std::optional<storage::FanOut>> fan_out(std::size_t limit) override {
+    return store_.fan_out(limit);
+  }
+  Result<std::optional<storage::Receipt>> mark_read(const storage::UserKey& user,
+                                                    std::string_view conversation, std::int64_t seq,
+                                                    base::SystemTime) override {
+    return store_.mark_read(user, conversation, seq);
+  }
+  Result<storage::Conversation> find_conversation(const storage::UserKey& user,
+                                                  std::string_view conversation) override {
+    return store_.find_conversation(user, conversation);
+  }
+  Result<std::optional<storage::GroupCount>> count_receipts(
+      const storage::UserKey& sender, std::string_view conversation) override {
+    return store_.count_receipts(sender, conversation);
+  }
+  Result<bool> set_blocked(const storage::UserKey& user, const Identity& other, bool blocked,
+                           std::size_t, base::SystemTime) override {
+    return store_.set_blocked(user, other, blocked);
+  }
+  // The simulation itself decides when something is old.
+  Result<std::vector<storage::Expired>> expire(base::SystemTime, std::size_t) override {
+    return std::vector<storage::Expired>();
+  }
+  Result<std::size_t> remove_old(base::SystemTime, std::size_t) override { return std::size_t{0}; }
+
   // What no client of the simulation asks for.
   Result<void> renew_epoch(std::string_view) override { return absent(); }
   Result<std::vector<storage::Message>> history(const storage::UserKey&, std::string_view,
@@ -140,21 +219,9 @@ class NodeMessageStore final : public storage::MessageStore {
                                                                 std::size_t) override {
     return absent();
   }
-  Result<storage::Conversation> find_conversation(const storage::UserKey&,
-                                                  std::string_view) override {
-    return absent();
-  }
   Result<std::vector<storage::Horizon>> members(const storage::UserKey&, std::string_view,
                                                 const std::optional<Identity>&,
                                                 std::size_t) override {
-    return absent();
-  }
-  Result<std::optional<storage::Receipt>> mark_read(const storage::UserKey&, std::string_view,
-                                                    std::int64_t, base::SystemTime) override {
-    return absent();
-  }
-  Result<std::optional<storage::GroupCount>> count_receipts(const storage::UserKey&,
-                                                            std::string_view) override {
     return absent();
   }
   Result<std::vector<bool>> share_conversation(const storage::UserKey&,
@@ -164,16 +231,7 @@ class NodeMessageStore final : public storage::MessageStore {
   Result<void> open_inboxes(std::span<const storage::UserKey>, base::SystemTime) override {
     return absent();
   }
-  Result<bool> set_blocked(const storage::UserKey&, const Identity&, bool, std::size_t,
-                           base::SystemTime) override {
-    return absent();
-  }
   Result<std::vector<Identity>> list_blocked(const storage::UserKey&) override { return absent(); }
-  Result<std::optional<storage::FanOut>> fan_out(std::size_t) override { return absent(); }
-  Result<std::vector<storage::Expired>> expire(base::SystemTime, std::size_t) override {
-    return absent();
-  }
-  Result<std::size_t> remove_old(base::SystemTime, std::size_t) override { return absent(); }
   Result<void> export_messages(const storage::UserKey&,
                                const std::function<bool(const storage::Message&)>&) override {
     return absent();
