@@ -54,9 +54,10 @@ RUN_ELSEWHERE = {
         "bench/run.py http memory",
         "bench/run.py --quick",
     ],
-    "half an hour each; tests/integration/ledger.test.mjs runs both for seconds": [
+    "half an hour each; `./test` runs each of them for seconds": [
         "tests/ledger/run.mjs single",
         "tests/ledger/run.mjs cluster",
+        "COUNTERSIGN_SIMULATION_SCHEDULES=1000000 build/release/tests/gateway_tests --gtest_filter='MessageSim*Random*'",
     ],
 }
 LISTED = {command for commands in RUN_ELSEWHERE.values() for command in commands}
