@@ -209,6 +209,7 @@ export class Connection {
         break;
       case "park":
         this.#tab.release();
+        this.#hub?.parked();
         break;
       case "prepare":
         void this.#prepareAgain(action.credential, this.#run);

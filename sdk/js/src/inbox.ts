@@ -9,8 +9,9 @@
  *   one before is never queued but asked for again (`onEntry`);
  * - that a listener is about to get an entry is noted before, that it had it is noted after, and only what is
  *   noted is acknowledged (`advance`): after a death the entry comes again with `redelivered`, or not at all;
- * - what may have been handed out before carries `redelivered`, whatever the reason: the page died (`begun`), its
- *   storage was lost (`mayRepeat`), the server lost the place (`onState`);
+ * - what may have been handed out before carries `redelivered`, whatever the reason: the page died (`begun`), another
+ *   page was this device while it lay in the back/forward cache (`reloaded`), its storage was lost (`mayRepeat`), the
+ *   server lost the place (`onState`);
  * - a place that was lost is told before what comes after it (`jump`);
  * - the gateway is asked again with growing pauses, however it misbehaves (`resync`).
  */
@@ -31,6 +32,8 @@ export type InboxTimer = "ack" | "sync" | "missing";
 export type InboxInput =
   /** What the storage has; before the first `connected`. */
   | { readonly type: "loaded"; readonly note: Note | null }
+  /** What it has after the page lay in the back/forward cache, where another page may have been this device. */
+  | { readonly type: "reloaded"; readonly note: Note | null }
   | { readonly type: "connected"; readonly inbox: InboxState }
   | { readonly type: "disconnected" }
   | { readonly type: "entries"; readonly epoch: string | null; readonly entries: readonly unknown[] }
@@ -94,7 +97,7 @@ export class InboxMachine {
   /** As far as listeners may have had entries, by the last note. */
   #begun = 0;
   #shown: Position | null = null;
-  /** The same of the page before, which died: in its epoch. */
+  /** The same of another page that was this device, before or meanwhile: in its epoch. */
   #earlier = { epoch: "", begun: 0 };
   /** A note is being written: this one. */
   #noting: Note | null = null;
@@ -155,6 +158,12 @@ export class InboxMachine {
         this.#handled = this.#noted = this.#shown = input.note?.position ?? null;
         this.#begun = input.note?.begun ?? 0;
         this.#earlier = { epoch: input.note?.position.epoch ?? "", begun: this.#begun };
+        break;
+      case "reloaded":
+        // A note of ours tells nothing new; of another page, that its listeners may have had so much.
+        if (input.note !== null && input.note.begun !== this.#begun) {
+          this.#earlier = { epoch: input.note.position.epoch, begun: input.note.begun };
+        }
         break;
       case "connected":
         this.#connected = true;

@@ -75,11 +75,20 @@ export class InboxRunner {
 
   /** Reads the note; before the first `connect` of this device. */
   async load(): Promise<void> {
+    this.#dispatch({ type: "loaded", note: await this.#read() });
+    void this.#removeStale();
+  }
+
+  /** Reads the note again, which another page that was this device meanwhile may have written. */
+  async reload(): Promise<void> {
+    this.#dispatch({ type: "reloaded", note: await this.#read() });
+  }
+
+  async #read(): Promise<Note | null> {
     const value = await this.#store.get(this.#key);
     const position = isBody(value) ? decodePosition(own(value, "position")) : null;
     const begun = isBody(value) ? (countIn(value, "begun") ?? 0) : 0;
-    this.#dispatch({ type: "loaded", note: position === null ? null : { position, begun } });
-    void this.#removeStale();
+    return position === null ? null : { position, begun };
   }
 
   /** What `connect` says of where this device stands; nothing if it has no place yet. */

@@ -59,6 +59,8 @@ export class MessageHub implements Messages {
   #life: PersonMessages | null = null;
   #preparing: Promise<Body> = Promise.resolve({});
   #connected = false;
+  /** The page lay in the back/forward cache since the last connect. */
+  #wasParked = false;
   /** Who waits for the person to be known. */
   #waiting: { readonly resolve: (life: PersonMessages) => void; readonly reject: (error: CountersignError) => void }[] = [];
   /** Messages on their way into the queue. */
@@ -257,7 +259,10 @@ export class MessageHub implements Messages {
       for (const { id } of life.outbox.records) this.#followId(id);
       this.#life = life;
       for (const { resolve } of this.#waiting.splice(0)) resolve(life);
+    } else if (this.#wasParked) {
+      await this.#life.inbox.reload();
     }
+    this.#wasParked = false;
     return this.#life?.inbox.resume ?? {};
   }
 
@@ -279,6 +284,11 @@ export class MessageHub implements Messages {
     if (this.#life === null || this.#life.push(name, body)) return;
     if (name === "typing") this.#typing.push(body);
     else if (name === "presence") this.#presence.push(body);
+  }
+
+  /** The page goes into the back/forward cache: another one may be this device before it comes back. */
+  parked(): void {
+    this.#wasParked = true;
   }
 
   /** The client has stopped; the page may start it again, also for somebody else. */

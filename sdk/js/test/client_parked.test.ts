@@ -132,4 +132,22 @@ describe("Messages of a page in the back/forward cache", () => {
     // This page shows it for the first time, but the device has had it.
     expect(first.heard).toEqual(["for the next page (again)"]);
   });
+
+  test("are marked also if the next page was left before it acknowledged them: its note tells", async () => {
+    const world = makeWorld();
+    const tab = world.browser.openTab();
+    const first = await chatting(world, bob, tab);
+    const comeBack = tab.leave();
+    const second = await chatting(world, bob, tab);
+    world.server.refuseNext("ack", { code: 113, temporary: true, retry_after_ms: 60_000 });
+    world.server.messages.write(alice, bob, "for the next page");
+    await pass(100);
+    expect(second.heard).toEqual(["for the next page"]);
+    expect(world.server.messages.inbox(bob).cursors.get(second.client.info?.device ?? "")).toBe(0);
+    comeBack();
+    await pass(1_000);
+    world.server.messages.write(alice, bob, "for this page");
+    await pass(500);
+    expect(first.heard).toEqual(["for the next page (again)", "for this page"]);
+  });
 });
