@@ -122,7 +122,10 @@ void NatsServer::kill() {
   reader_.join();
 }
 
-void NatsServer::pause() { ::kill(pid_, SIGSTOP); }
+void NatsServer::pause() {
+  ::kill(pid_, SIGSTOP);
+  ::waitpid(pid_, nullptr, WUNTRACED);  // until its last thread has stopped
+}
 
 void NatsServer::resume() { ::kill(pid_, SIGCONT); }
 

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <memory>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -85,6 +87,16 @@ class SharedServerEnvironment final : public testing::Environment {
 };
 
 const auto* const kEnvironment = testing::AddGlobalTestEnvironment(new SharedServerEnvironment());
+
+/// True if the process has stopped, or ended.
+bool stopped(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string status;
+  std::getline(file, status);
+  const auto name_end = status.rfind(')');
+  return name_end == std::string::npos || status.substr(name_end + 2, 1) == "T" ||
+         status.substr(name_end + 2, 1) == "Z";
+}
 
 }  // namespace
 
@@ -249,17 +261,28 @@ void PostgresServer::stop() {
   wait_for_end();
 }
 
-void PostgresServer::signal_all(int signal) const {
-  // Each session is a child of the server, in a process group of its own.
+std::vector<pid_t> PostgresServer::sessions() const {
+  // Each is a child of the server, in a process group of its own.
   std::ifstream children("/proc/" + std::to_string(process_) + "/task/" + std::to_string(process_) +
                          "/children");
-  ::kill(process_, signal);
-  for (pid_t child = 0; children >> child;) ::kill(child, signal);
+  std::vector<pid_t> found;
+  for (pid_t child = 0; children >> child;) found.push_back(child);
+  return found;
 }
 
-void PostgresServer::pause() { signal_all(SIGSTOP); }
+void PostgresServer::pause() {
+  ::kill(process_, SIGSTOP);
+  ::waitpid(process_, nullptr, WUNTRACED);  // now it makes no more sessions
+  for (const pid_t session : sessions()) {
+    ::kill(session, SIGSTOP);
+    while (!stopped(session)) std::this_thread::yield();
+  }
+}
 
-void PostgresServer::go_on() { signal_all(SIGCONT); }
+void PostgresServer::go_on() {
+  for (const pid_t session : sessions()) ::kill(session, SIGCONT);
+  ::kill(process_, SIGCONT);
+}
 
 std::string PostgresServer::url(const std::string& database) const {
   return "postgresql://postgres@/" + database + "?host=" + directory_ +

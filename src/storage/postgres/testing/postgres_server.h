@@ -74,7 +74,7 @@ class PostgresServer {
   void read_log(int file);
   pid_t spawn(const std::vector<std::string>& command, int error_output) const;
   void run(const std::vector<std::string>& command) const;
-  void signal_all(int signal) const;
+  std::vector<pid_t> sessions() const;
   void wait_for_end();
 
   std::vector<std::string> settings_;
