@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { devCertificate, startClassicServer, startedClient } from "../classic/support/client.mjs";
 import { versions } from "../classic/support/package.mjs";
-import { ClassicPage, openClassicVisitor } from "../classic/support/page.mjs";
+import { ClassicPage, openClassicVisitor, publicTimeService } from "../classic/support/page.mjs";
 import { Device, ticketFor } from "../support/inbox.mjs";
 import { newName, newPassword } from "../support/people.mjs";
 import { freePort } from "../support/server.mjs";
 import { mint } from "../support/tickets.mjs";
+import { within } from "../support/waiting.mjs";
 import { trustAuthority } from "./support/browser.mjs";
 
 await trustAuthority((await devCertificate()).authority);
@@ -185,27 +186,100 @@ test("the server dies and comes back while pages poll and send: they go on by th
   await closeAll(...visitors);
 });
 
-test("a call is refused in words, and the client does not hang on it", async () => {
+/** A page that may call and write, and a stream for its calls: there is no microphone here. */
+async function callingPage(visitor, version) {
+  const config = { capabilities: { messaging: true, calling: true, multiCall: true } };
+  const page = await ClassicPage.open(visitor, server, { version, config });
+  await page.startAs(newName("alice"));
+  await page.tab.evaluate(() => {
+    globalThis.audio = new AudioContext().createMediaStreamDestination().stream;
+    client.getCallClient().localMediaStream = audio;
+  });
+  return page;
+}
+
+const calls = [
+  ["callUser", "FAILURE"],
+  ["callPhoneNumber", "FAILURE", "+15005550001"],
+  ["callConference", "FAILURE", "a-conference"],
+  ["callSip", "FAILURE", "nobody@example.org"],
+  // In browsers this SDK fails before it asks anybody (it adds a stream that there is not), and its clock ends the call.
+  ["connect", "TIMEOUT"],
+];
+
+for (const version of ["1.4.12", "1.4.11"]) {
+  test(`${version}: every kind of call is refused, ends as the SDK ends calls that fail, and messages go on`, { timeout: 120_000 }, async () => {
+    const visitor = await openClassicVisitor({ permissions: ["microphone"] });
+    visitor.expect(/./); // the SDK is loud about calls
+    const page = await callingPage(visitor, version);
+    const bob = await startedClient(server, newName("bob"));
+    for (const [kind, cause, callee = bob.session.userId] of calls) {
+      const placed = page.tab.evaluate(
+        ([method, to]) =>
+          new Promise((resolve) => {
+            const more = method === "connect" ? [{}] : [{}, audio];
+            const call = client.getCallClient()[method](to, ...more);
+            call.addEventListener({ onCallEnded: () => resolve(call.getEndCause()) });
+          }),
+        [kind, callee],
+      );
+      assert.equal(await within(placed, `the end of ${kind}()`, 30_000), cause, kind);
+      const sent = await page.send(bob.session.userId, `after ${kind}`);
+      assert.ok(sent.id, sent.error);
+      await bob.message(`after ${kind}`);
+      await page.receipt(sent.id, bob.session.userId);
+    }
+    bob.close();
+    await visitor.close();
+  });
+}
+
+test("callGroup: the group stays empty, can be left and called again, and messages go on", async () => {
   const visitor = await openClassicVisitor({ permissions: ["microphone"] });
-  visitor.expect(/./); // the SDK is loud about calls
-  const page = await ClassicPage.open(visitor, server, { config: { capabilities: { messaging: true, calling: true } } });
-  const name = newName("alice");
-  await page.startAs(name);
+  visitor.expect(/./);
+  const page = await callingPage(visitor);
   const bob = await startedClient(server, newName("bob"));
-  const ended = await page.tab.evaluate(
-    (callee) =>
-      new Promise((resolve) => {
-        const audio = new AudioContext().createMediaStreamDestination().stream;
-        client._customStream = audio;
-        const call = client.getCallClient().callUser(callee, {}, audio);
-        call.addEventListener({ onCallEnded: () => resolve(call.getEndCause()) });
-      }),
-    bob.session.userId,
-  );
-  assert.equal(ended, "FAILURE");
-  const sent = await page.send(bob.session.userId, "then let us write");
-  assert.ok(sent.id, sent.error);
-  await bob.message("then let us write");
+  for (const name of ["a-group", "another~group.2", "a-group"]) {
+    const asked = page.tab.waitForResponse((response) => /\/publish\//.test(response.url()));
+    await page.tab.evaluate((group) => {
+      globalThis.group = client.getCallClient().callGroup(group);
+      globalThis.remote = 0;
+      globalThis.group.addEventListener({ onGroupRemoteCallAdded: () => ++globalThis.remote });
+    }, name);
+    assert.equal(typeof (await (await asked).json()), "object", name);
+    const sent = await page.send(bob.session.userId, `in ${name}`);
+    assert.ok(sent.id, sent.error);
+    await bob.message(`in ${name}`);
+    await bob.send(page.name, `to ${name}`);
+    await page.message(`to ${name}`);
+    assert.equal(await page.tab.evaluate("group.hangupGroup(), remote"), 0);
+  }
   bob.close();
+  await visitor.close();
+});
+
+test("a page that is signed out by the operator is slowed, not spun, and may read why", { timeout: 60_000 }, async () => {
+  const visitor = await openClassicVisitor();
+  visitor.expect(/status of 40[13]/);
+  const page = await ClassicPage.open(visitor, server);
+  const person = { username: newName("alice"), password: newPassword() };
+  await page.tab.evaluate((each) => new Promise((resolve) => client.newUser(each, (answer) => answer, () => {}).then(() => resolve(), (error) => resolve(error.message))), person);
+  assert.equal(await page.start(person), undefined);
+  await page.plantSession();
+  const said = [];
+  page.tab.on("console", (line) => said.push(line.text()));
+  const ended = page.tab.waitForResponse((response) => /\/subscribe\//.test(response.url()) && response.status() === 403);
+  assert.equal((await server.command(["user", "sign-out", person.username])).code, 0);
+  assert.equal((await (await ended).json()).error, true);
+  let asked = 0;
+  let failed = 0;
+  page.tab.on("request", () => ++asked);
+  page.tab.on("requestfailed", () => ++failed);
+  // Ten seconds of the page's own clock: what it asks meanwhile is what a revoked page costs.
+  await page.tab.evaluate(() => new Promise((resolve) => setTimeout(resolve, 10_000)));
+  assert.ok(asked <= 10, `${asked} requests in ten seconds`);
+  assert.equal(failed, 0);
+  assert.deepEqual(said.filter((text) => /CORS|Access-Control|blocked/i.test(text) && !publicTimeService.test(text)), []);
+  assert.match(String((await page.send(newName("bob"), "from the dead")).error), /\S/);
   await visitor.close();
 });

@@ -1,29 +1,31 @@
 // The nginx example in front of the classic door, with the real SDK: signatures hold, polls are held, errors of
 // nginx's own hang nobody, and no key is written down. Then without its lines, one by one.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import http2 from "node:http2";
+import path from "node:path";
 import test from "node:test";
 import { ClassicClient, devCertificate } from "../classic/support/client.mjs";
 import { Device, ticketFor } from "../support/inbox.mjs";
 import { startNginx, replaced } from "../support/nginx.mjs";
 import { newName, newPassword } from "../support/people.mjs";
-import { execute } from "../support/process.mjs";
+import { execute, root } from "../support/process.mjs";
 import { plantedValues } from "../support/secrets.mjs";
 import { freePort, startServer } from "../support/server.mjs";
 
 const files = await devCertificate();
 
 /** A server that only nginx talks to, and nginx: {server, nginx, person}; `person()` makes clients that go through it. */
-async function behindNginx(change) {
+async function behindNginx(change, { settings = {}, path: below = "" } = {}) {
   const port = await freePort();
   const server = await startServer({
     ca: files.ca,
-    settings: { "compat.sinch_sdk": "true", "server.public_url": `https://localhost:${port}`, "server.trusted_proxies": "127.0.0.1,::1" },
+    settings: { "compat.sinch_sdk": "true", "server.public_url": `https://localhost:${port}`, "server.trusted_proxies": "127.0.0.1,::1", ...settings },
   });
   const nginx = await startNginx({ port, upstream: server.port, certificate: files.certificate, key: files.key, change });
   const outside = { ...server, url: nginx.url, port, ca: files.ca, applicationKey: server.applicationKey, applicationSecret: server.applicationSecret, traffic: server.traffic };
   const person = async (stem) => {
-    const client = new ClassicClient(outside);
+    const client = new ClassicClient(outside, { origin: `${nginx.url}${below}` });
     await client.start({ userTicket: ticketFor(server, newName(stem)) });
     return client;
   };
@@ -132,6 +134,44 @@ test("every error of nginx's own is a JSON object that pages may read", async ()
 
 test("its log holds no key, no frame and no ticket", async () => {
   assertSilent(set.nginx);
+});
+
+const prefix = fs.readFileSync(path.join(root, "examples/nginx/prefix.conf"), "utf8");
+const withPrefix = (location) => (text) => replaced(text, "    location / {", `${location}\n    location / {`);
+const gateway = { settings: { "compat.sinch_path_prefix": "/gateway" }, path: "/gateway" };
+
+test("below a prefix: start, messages, receipts, a saved session, an account, and what nginx answers when the server is down", async () => {
+  const { server, nginx, outside, person } = await behindNginx(withPrefix(prefix), gateway);
+  const origin = `${nginx.url}/gateway`;
+  const [alice, bob] = await Promise.all(["alice", "bob"].map(person));
+  assert.ok(alice.sandbox.requests.all.some(({ path: asked }) => asked === "/gateway/sinch/v1/configuration/user"));
+  const sent = await alice.send(bob.session.userId, "below a prefix, with // and %2F");
+  await bob.message("below a prefix, with // and %2F");
+  await alice.receipt(sent.id, bob.session.userId);
+  const saved = bob.session;
+  bob.close();
+  const again = new ClassicClient(outside, { origin });
+  await again.start({ ...saved });
+  await alice.send(saved.userId, "again");
+  await again.message("again");
+  const email = `ada+prefix-${process.pid}@example.org`;
+  const password = newPassword();
+  const account = new ClassicClient(outside, { origin });
+  await account.newUser({ username: newName("ada"), email, password });
+  await account.start({ email, password });
+  await server.stop();
+  const late = new ClassicClient(outside, { origin });
+  late.sinch.timeDelta = 1; // as above
+  assert.match(String((await late.refused({ userTicket: ticketFor(server, newName()) })).message), /^50300 /);
+  for (const each of [alice, again, account, late]) each.close();
+  assertSilent(nginx);
+});
+
+test("below a prefix that the server does not know, signatures are refused, and start() settles", async () => {
+  const { server, nginx, outside } = await behindNginx(withPrefix(prefix), { path: "/gateway" });
+  const client = new ClassicClient(outside, { origin: `${nginx.url}/gateway` });
+  assert.match(String((await client.refused({ userTicket: ticketFor(server, newName()) })).message), /^40102 /);
+  client.close();
 });
 
 test("without its care for the path, signatures fail", async () => {

@@ -1,10 +1,10 @@
 // The settings of the classic door: further ports and names for its polls, a prefix that a proxy takes away,
-// and how many instances one user may have.
+// how many instances one user may have, and how long those wait who ask too much.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { assertReadable, assertRefused, PlainClassic, rest, startClassicVictim } from "../support/classic.mjs";
 import { ticketFor } from "../support/inbox.mjs";
-import { newName } from "../support/people.mjs";
+import { newName, newPassword } from "../support/people.mjs";
 import { freePort, refusedStart } from "../support/server.mjs";
 import { eventually } from "../support/waiting.mjs";
 import { Gateway } from "../support/websocket.mjs";
@@ -94,4 +94,30 @@ test("one instance too many: the oldest classic one makes room; native ones stay
   for (let i = 0; i < 3; ++i) await Gateway.connect(server, ticketFor(server, other), { device: `device-${i}` });
   const refused = await new PlainClassic(server, other).withTicket("POST", `${rest}instance`, ticketFor(server, other));
   assertRefused(refused, 403, 40300);
+});
+
+test("too much at once is 429, and Retry-After says what is true: a second for budgets, an hour for sign-ups", async () => {
+  const server = await startClassicVictim({ settings: { "limits.messages_per_second": 1, "accounts.sign_ups_per_hour": 1 } });
+  const [ada, grace] = await Promise.all(["ada", "grace"].map((stem) => PlainClassic.start(server, newName(stem))));
+  const open = () => ada.request("POST", `${rest}transport`, { json: [{ identity: grace.name }] });
+  const all = await Promise.all(Array.from({ length: 30 }, open));
+  const refused = all.filter(({ status }) => status !== 200);
+  assert.ok(refused.length > 0 && refused.length < 30, `${refused.length} of 30 are refused`);
+  for (const answer of refused) {
+    assertRefused(answer, 429, 42900);
+    assert.equal(answer.headers["retry-after"], "1");
+  }
+  // And so it is: a second later there is room again.
+  assert.equal((await eventually(open, ({ status }) => status === 200, "room for one more", 5_000)).status, 200);
+
+  const stranger = new PlainClassic(server, "nobody");
+  const signUp = () =>
+    stranger.plain("POST", `${rest}users`, {
+      authorization: `application ${server.applicationKey}`,
+      json: { password: newPassword(), identities: [{ type: "username", endpoint: newName() }] },
+    });
+  assertReadable(await signUp(), 200);
+  const late = await signUp();
+  assertRefused(late, 429, 42900);
+  assert.equal(late.headers["retry-after"], "3600");
 });

@@ -104,12 +104,11 @@ class ClassicGateway::Parts final : public RevocationListener {
     context.calls.wait();
   }
 
-  TransportView view(std::string_view application, const Transport& transport,
-                     const std::vector<Identity>& people) const {
+  /// `people` are members.
+  static TransportView view(const Transport& transport, const std::vector<Identity>& people) {
     TransportView view{transport.id, base64(transport.key), {}};
     for (const Identity& person : people) {
-      view.participants.push_back(
-          {context.keys.transport_channel({std::string(application), person}), person});
+      view.participants.push_back({transport.channel_of(person), person});
     }
     return view;
   }
@@ -176,14 +175,14 @@ Result<TransportView> ClassicGateway::open_transport(const storage::Instance& in
   if (!opened) return opened.failure();
   // Of people nobody knows there is no transport; the client sees that somebody is missing.
   if (!opened->transport) return TransportView{};
-  return parts_->view(instance.application_key, *opened->transport, opened->recipients);
+  return Parts::view(*opened->transport, opened->recipients);
 }
 
 Result<TransportView> ClassicGateway::find_transport(const storage::Instance& instance,
                                                      std::string_view id) {
   const auto found = parts_->context.transports.find(ClassicContext::user(instance), id);
   if (!found) return found.failure();
-  return parts_->view(instance.application_key, **found, (*found)->members);
+  return Parts::view(**found, (*found)->members);
 }
 
 Result<storage::Instance> ClassicGateway::live_instance(const base::InstanceId& id) {

@@ -3,6 +3,7 @@
 #include <future>
 
 #include "gateway/classic/classic_fixture.h"
+#include "gateway/classic/transport_desk.h"
 
 namespace countersign::gateway::classic {
 namespace {
@@ -519,6 +520,73 @@ TEST_F(ClassicAndNativeTest, HearAGroupOfTheNativeSdk) {
   const std::vector<Heard> expected{
       {protocol::kMxpText, "bob", "group-2", "{\"t\":\"dear group\"}"}};
   EXPECT_EQ(hear(ann), expected);
+}
+
+TEST_F(ClassicAndNativeTest, SeeAGroupAtEachVersionThatItHasHad) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page cleo = start(node, "cleo");
+  Page helper = sign_in(node, "bob");
+  const Client bob = native("bob", helper.instance.id);
+  native_attach(node, bob);
+  protocol::ChangeGroup change;
+  change.msg_id = "group-1";
+  change.users = {ann.instance.identity, cleo.instance.identity};
+  change.name = "friends";
+  native_ask(node, bob, change);
+  const storage::InboxPage page = inbox("bob");
+  ASSERT_EQ(page.entries.size(), 1U);
+  const std::string group = page.entries[0].message.conversation;
+  const storage::UserKey user{kTestApplication, ann.instance.identity};
+  const auto version_of = [&] {
+    return store_->messages().find_conversation(user, group)->version;
+  };
+  const std::int64_t first = version_of();
+  const auto id_at = [&group](std::int64_t version) {
+    return group + "." + std::to_string(version);
+  };
+  const ClassicKeys keys(base::as_bytes(kTestKey));
+  TransportDesk desk({}, keys, *store_->classic(), store_->messages(), nullptr, clock_);
+
+  const auto before = desk.find(user, id_at(first));
+  ASSERT_TRUE(before);
+  EXPECT_EQ((*before)->members.size(), 3U);
+  // Its 1,000 channels are made once, and not for each receipt.
+  EXPECT_EQ(desk.find(user, id_at(first))->get(), before->get());
+  for (const std::string& never :
+       {id_at(first + 1), id_at(1'000'000), id_at(-1), group, group + ".",
+        group + ".0" + std::to_string(first), id_at(first) + "x", id_at(first) + ".",
+        group + ". " + std::to_string(first), group + ".99999999999999999999"}) {
+    EXPECT_EQ(desk.find(user, never).code(), ErrorCode::kAbsent) << never;
+    EXPECT_EQ(node.classic->find_transport(ann.instance, never).code(), ErrorCode::kAbsent);
+  }
+
+  change.msg_id = "group-2";
+  change.action = protocol::ChangeGroup::Action::kRemove;
+  change.conversation = group;
+  change.users = {cleo.instance.identity};
+  native_ask(node, bob, change);
+  ASSERT_GT(version_of(), first);
+  const auto now = desk.find(user, id_at(version_of()));
+  ASSERT_TRUE(now);
+  EXPECT_EQ((*now)->members.size(), 2U);
+  EXPECT_NE((*now)->key, (*before)->key);
+  // What was written under the earlier one can still be read, by those who are there now.
+  const auto earlier = desk.find(user, id_at(first));
+  ASSERT_TRUE(earlier);
+  EXPECT_EQ((*earlier)->key, (*before)->key);
+  EXPECT_EQ((*earlier)->members, (*now)->members);
+  const storage::UserKey removed{kTestApplication, cleo.instance.identity};
+  for (const std::int64_t version : {first, version_of()}) {
+    EXPECT_EQ(desk.find(removed, id_at(version)).code(), ErrorCode::kAbsent);
+  }
+  // She goes on reading what was written to her, under a key that the others never have.
+  EXPECT_EQ(desk.id_of(removed, group), id_at(0));
+  const auto hers = desk.find(removed, id_at(0));
+  ASSERT_TRUE(hers);
+  EXPECT_NE((*hers)->key, (*before)->key);
+  EXPECT_NE((*hers)->key, (*now)->key);
+  EXPECT_EQ(desk.find(user, id_at(0)).code(), ErrorCode::kAbsent);
 }
 
 TEST_F(ClassicAndNativeTest, HearTheirOwnWordsFromTheirOtherSdk) {

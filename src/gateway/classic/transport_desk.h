@@ -35,6 +35,8 @@ struct Transport {
   std::string key;                    ///< 32 raw bytes
 
   bool holds(const Identity& user) const;
+  /// Precondition: holds(member).
+  const std::string& channel_of(const Identity& member) const;
   /// The place of the channel's owner; members.size() if it is nobody's here.
   std::size_t owner(std::string_view channel) const;
 };
@@ -46,6 +48,7 @@ class TransportDesk {
     std::size_t max_recipients = 10;
     bool keep_unknown = false;
     std::size_t max_remembered = 10'000;
+    std::size_t max_remembered_members = 200'000;  ///< of all that are remembered, together
   };
 
   /// All outlive the desk; `directory` may be null.
@@ -59,18 +62,24 @@ class TransportDesk {
   };
   /// kBadRequest for nobody, kLimitExceeded beyond max_recipients.
   Result<Opened> open(const storage::UserKey& user, const std::vector<Identity>& recipients);
-  /// kAbsent if there is none, or the user is not in it.
+  /// kAbsent if there is none, or the user is not in it. Of a group every version that it has had
+  /// is one, with the members of now; those who have left have one of their own, of then.
   Result<SharedTransport> find(const storage::UserKey& user, std::string_view id);
   /// The id of the transport that a conversation's messages go under, for one of its members.
   Result<std::string> id_of(const storage::UserKey& user, const std::string& conversation);
 
  private:
-  Result<SharedTransport> load(const storage::UserKey& user, std::string_view id);
+  Result<SharedTransport> find_direct(const storage::UserKey& user, std::string_view id);
+  Result<SharedTransport> find_group(const storage::UserKey& user, std::string_view id);
+  Result<std::vector<Identity>> members_of(const storage::UserKey& user,
+                                           const std::string& conversation);
   Result<std::vector<Identity>> known(const storage::UserKey& user,
                                       const std::vector<Identity>& recipients);
   SharedTransport make(std::string_view application, std::string_view id, std::string conversation,
                        std::vector<Identity> members) const;
   void remember(std::string_view application, const SharedTransport& transport);
+  /// Null if it is not remembered.
+  SharedTransport recall(std::string_view application, std::string_view id);
 
   const Options options_;
   const ClassicKeys& keys_;
@@ -80,6 +89,7 @@ class TransportDesk {
   const base::Clock& clock_;
   std::mutex mutex_;
   std::unordered_map<std::string, SharedTransport> remembered_;  // by application and id
+  std::size_t remembered_members_ = 0;                           // of all of these
 };
 
 }  // namespace countersign::gateway::classic

@@ -1,5 +1,6 @@
 #include "web/classic/classic_accounts.h"
 
+#include <chrono>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -64,6 +65,12 @@ Result<void> read_identity(const json_lib::value& value, SignUpBody& out) {
   }
   *place = std::move(endpoint);
   return {};
+}
+
+/// Sign-ups from one place are counted by the hour.
+net::Response refuse_sign_up(ErrorCode code, std::string_view request_id) {
+  const bool counted = code == ErrorCode::kTooManyRequests;
+  return rest_error(code, request_id, counted ? std::chrono::hours(1) : kShortly);
 }
 
 /// The answer of both doors: a ticket, and whom it names.
@@ -140,11 +147,11 @@ net::Awaitable<net::Response> ClassicAccounts::sign_up(const net::Request& reque
   typed.request_id = request.id;
   auto issue = ticket_issuer(site_, typed.prefix.narrow, request.id);
   Result<accounts::SignUpDraft> draft = site_.sign_up.admit(std::move(typed));
-  if (!draft) co_return rest_error(draft.code(), request.id);
+  if (!draft) co_return refuse_sign_up(draft.code(), request.id);
   const Result<issuing::IssuedTicket> ticket = co_await run_steps<issuing::IssuedTicket>(
       site_, shard, site_.sign_up, *std::move(draft), std::move(issue));
   co_await wait_for_floor(site_, shard, site_.sign_up_floor, began);
-  if (!ticket) co_return rest_error(ticket.code(), request.id);
+  if (!ticket) co_return refuse_sign_up(ticket.code(), request.id);
   co_return rest_answer(ticket_answer(*ticket));
 }
 

@@ -10,6 +10,8 @@
 namespace countersign::web::classic {
 namespace {
 
+using std::chrono::seconds;
+
 constexpr int kParameter = 40001;
 
 /// What every answer carries. The plane's are many and small.
@@ -32,12 +34,12 @@ constexpr std::string_view kPreflightHeaders =
     "Cross-Origin-Resource-Policy: cross-origin\r\n"
     "Cache-Control: no-store\r\n";
 
-net::Response answer(int status, std::string body) {
+net::Response answer(int status, std::string body, seconds again = kShortly) {
   net::Response response;
   response.status = status;
   response.fixed_headers = kHeaders;
   response.body = std::move(body);
-  if (status == 503) response.set("Retry-After", "1");
+  if (status == 429 || status == 503) response.set("Retry-After", std::to_string(again.count()));
   return response;
 }
 
@@ -60,7 +62,7 @@ int rest_error_code(ErrorCode code, int status) {
 
 net::Response rest_answer(std::string body) { return answer(200, std::move(body)); }
 
-net::Response rest_error(ErrorCode code, std::string_view request_id) {
+net::Response rest_error(ErrorCode code, std::string_view request_id, seconds again) {
   const ErrorCode shown = wire_code(code);
   const int status = http_status(shown);
   std::string body = "{\"errorCode\":" + std::to_string(rest_error_code(code, status));
@@ -71,9 +73,8 @@ net::Response rest_error(ErrorCode code, std::string_view request_id) {
     base::append_json_string(body, request_id);
   }
   body += '}';
-  net::Response response = answer(status, std::move(body));
+  net::Response response = answer(status, std::move(body), again);
   if (status == 401) response.set("WWW-Authenticate", "Instance realm=\"classic\"");
-  if (status == 429) response.set("Retry-After", "60");
   return response;
 }
 

@@ -9,6 +9,7 @@
 #ifndef COUNTERSIGN_WEB_CLASSIC_CLASSIC_ANSWERS_H_
 #define COUNTERSIGN_WEB_CLASSIC_CLASSIC_ANSWERS_H_
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -23,8 +24,12 @@ namespace countersign::web::classic {
 int rest_error_code(ErrorCode code, int status);
 
 net::Response rest_answer(std::string body);
-/// The status is the code's own; with Retry-After where trying again helps.
-net::Response rest_error(ErrorCode code, std::string_view request_id);
+/// The wait of who was refused for a budget: these are by the second, and soon have room for one.
+inline constexpr std::chrono::seconds kShortly{1};
+
+/// The status is the code's own; with Retry-After (`again`) where trying again helps.
+net::Response rest_error(ErrorCode code, std::string_view request_id,
+                         std::chrono::seconds again = kShortly);
 
 /// A complete answer of the plane.
 net::Response plane_answer(std::string body);

@@ -82,8 +82,8 @@ export class ClassicClient {
   }
 
   /** Settles as start() does; an error if it hangs. */
-  start(credential) {
-    return settled(this.sinch.start(credential, () => {}, () => {}), "start()");
+  start(credential, { ms } = {}) {
+    return settled(this.sinch.start(credential, () => {}, () => {}), "start()", ms);
   }
 
   /** The error that start() ends with. */
@@ -172,10 +172,11 @@ function shape(message) {
 }
 
 /** A promise of Q as one of ours, with a deadline. */
-function settled(promise, what) {
+function settled(promise, what, ms) {
   return within(
     new Promise((resolve, reject) => promise.then(resolve, reject)),
     `${what} of the classic SDK to settle`,
+    ms,
   );
 }
 

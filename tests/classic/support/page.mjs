@@ -85,6 +85,7 @@ export class ClassicPage {
   }
 
   async startAs(name) {
+    this.name = name;
     const refused = await this.start({ userTicket: ticketFor(this.server, name) });
     if (refused !== undefined) throw new Error(`start() was refused: ${refused}`);
     await this.plantSession();
