@@ -11,14 +11,14 @@
 namespace countersign::protocol {
 namespace {
 
-// What people see: NFC as it stands, no control character.
+// What people see: NFC as it stands, no control character, at most so many pieces of up to four
+// bytes.
 std::string visible(std::size_t max_pieces) {
   const auto piece = rc::gen::element<std::string>("a", "\"", "\\", "\xC3\xA9", "\xE2\x80\xA8",
                                                    "\xF0\x9F\x98\x80", " ", "\\n");
+  const auto parts = *rc::gen::container<std::vector<std::string>>(piece);
   std::string out = "n";
-  for (const std::string& part : *rc::gen::container<std::vector<std::string>>(piece)) {
-    if (max_pieces-- > 1) out += part;
-  }
+  for (std::size_t i = 0; i < parts.size() && i + 1 < max_pieces; ++i) out += parts[i];
   return out;
 }
 
