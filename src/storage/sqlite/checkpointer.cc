@@ -3,8 +3,16 @@
 #include <utility>
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace countersign::storage {
+namespace {
+
+/// Copying may take long: whoever writes or answers goes first when processors are scarce.
+constexpr int kNiceness = 10;
+
+}  // namespace
 
 Checkpointer::Checkpointer(std::unique_ptr<Connection> connection,
                            std::function<void()> on_io_error)
@@ -42,6 +50,7 @@ void Checkpointer::wait() {
 }
 
 void Checkpointer::run() {
+  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness));
   for (;;) {
     {
       std::unique_lock lock(mutex_);
