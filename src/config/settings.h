@@ -98,8 +98,8 @@ struct Settings {
 
   bool compat_query_credentials = false;
   bool compat_sinch_sdk = false;
-  std::vector<std::string> compat_sinch_hosts;
   bool compat_sinch_accounts = true;
+  std::vector<std::string> compat_sinch_hosts;
   std::int64_t compat_sinch_instance_hours = 24;
   std::string compat_sinch_path_prefix;
 };
