@@ -154,7 +154,7 @@ Result<std::string> decrypt_mxp(std::string_view key, std::string_view payload) 
       EVP_DecryptFinal_ex(context.get(), bytes(out) + written, &rest) != 1) {
     return bad("payload under another key");
   }
-  out.resize(static_cast<std::size_t>(written + rest));
+  out.resize(static_cast<std::size_t>(written) + static_cast<std::size_t>(rest));
   return out;
 }
 

@@ -194,7 +194,7 @@ Result<std::string> ClassicRest::serve(const net::Request& request, RestEndpoint
 
 std::string ClassicRest::host(std::size_t choice) const {
   const std::string& origin = parts_.site.origin.facts().origin;
-  const std::string own = origin.substr(origin.find("://") + 3);
+  std::string own = origin.substr(origin.find("://") + 3);
   const std::vector<std::string>& hosts = parts_.options.hosts;
   if (hosts.empty()) return own;
   const std::string& named = hosts[choice % hosts.size()];
