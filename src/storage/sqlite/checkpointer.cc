@@ -3,16 +3,8 @@
 #include <utility>
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace countersign::storage {
-namespace {
-
-/// Copying may take long: whoever writes or answers goes first when processors are scarce.
-constexpr int kNiceness = 10;
-
-}  // namespace
 
 Checkpointer::Checkpointer(std::unique_ptr<Connection> connection,
                            std::function<void()> on_io_error)
@@ -50,7 +42,6 @@ void Checkpointer::wait() {
 }
 
 void Checkpointer::run() {
-  static_cast<void>(setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness));
   for (;;) {
     {
       std::unique_lock lock(mutex_);
