@@ -152,7 +152,8 @@ void MessageWorld::see_receipts(const SimulatedDevice& device, const std::string
     const Referee::Verdict* verdict = referee_.find(conversation, delivered);
     const std::string who = text_in(frame, "endpoint");
     const bool may_hear = !is_group(conversation) || who == user_name(device.user);
-    if (verdict == nullptr || !verdict->people.contains(who) || !may_hear) {
+    // It covers what they may read up to there, so it may stand where they were away.
+    if (verdict == nullptr || !referee_.ever_concerned(conversation, delivered, who) || !may_hear) {
       return complain("a receipt of somebody who was no member: " + frame);
     }
     if (verdict->sender != who && !reached(shown_, who, delivered) &&

@@ -78,6 +78,15 @@ const Referee::Verdict* Referee::find(const std::string& conversation, std::int6
   return found == verdicts_.end() ? nullptr : &found->second;
 }
 
+bool Referee::ever_concerned(const std::string& conversation, std::int64_t seq,
+                             const std::string& user) const {
+  for (auto it = verdicts_.lower_bound({conversation, 1});
+       it != verdicts_.end() && it->first <= std::pair(conversation, seq); ++it) {
+    if (it->second.people.contains(user)) return true;
+  }
+  return false;
+}
+
 bool Referee::never_left(const std::string& user, const std::string& group) const {
   const auto found = groups_.find(group);
   return found != groups_.end() && found->second.members.contains(user) &&

@@ -45,6 +45,9 @@ class Referee {
   bool accepted(const std::string& sender, const std::string& msg_id) const {
     return accepted_.contains({sender, msg_id});
   }
+  /// True if a message up to `seq` concerned the user.
+  bool ever_concerned(const std::string& conversation, std::int64_t seq,
+                      const std::string& user) const;
   /// Became a member of the group and has been one ever since.
   bool never_left(const std::string& user, const std::string& group) const;
   /// May change the group, and has had the right ever since it was made.
