@@ -16,8 +16,10 @@ namespace {
 /// See devices.cc: the note of having been seen is written once an hour.
 constexpr std::chrono::hours kSeenGrain(1);
 
-/// A device with its inbox.
+/// A device with its inbox, and the epoch of all positions.
 struct Place {
+  std::string epoch;
+  bool known = false;  ///< false: there is no such device
   std::int64_t inbox = 0;
   std::int64_t top = 0;
   std::int64_t acknowledged = 0;  ///< by the device that is furthest
@@ -25,16 +27,22 @@ struct Place {
   SystemTime seen;
 };
 
-Result<std::optional<Place>> find_place(Connection& connection, const Ack& ack) {
-  return find_row(
+Result<Place> find_place(Connection& connection, const Ack& ack) {
+  Result<std::optional<Place>> place = find_row(
       connection,
-      "SELECT i.id, i.top, i.acknowledged, d.cursor, d.seen FROM inboxes i "
-      "JOIN message_devices d ON d.inbox = i.id AND d.device = ? "
-      "WHERE i.application = ? AND i.type = ? AND i.endpoint = ?",
+      "SELECT e.value, d.device IS NOT NULL, i.id, i.top, i.acknowledged, d.cursor, d.seen "
+      "FROM meta e "
+      "LEFT JOIN inboxes i ON i.application = ? AND i.type = ? AND i.endpoint = ? "
+      "LEFT JOIN message_devices d ON d.inbox = i.id AND d.device = ? "
+      "WHERE e.name = 'message_epoch'",
       [](const Statement& row) {
-        return Place{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.time(4)};
+        return Place{row.bytes(0),   row.flag(1),    row.integer(2), row.integer(3),
+                     row.integer(4), row.integer(5), row.time(6)};
       },
-      ack.device, ack.user.application, type_number(ack.user.identity), ack.user.identity.endpoint);
+      ack.user.application, type_number(ack.user.identity), ack.user.identity.endpoint, ack.device);
+  if (!place) return place.failure();
+  if (!*place) return fail(ErrorCode::kStoreFailed, "the store has no epoch");
+  return **std::move(place);
 }
 
 /// How far an acknowledgement reaches in one conversation.
@@ -46,15 +54,13 @@ struct Reach {
 }  // namespace
 
 Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack, bool callbacks) {
-  Result<std::string> epoch = read_epoch(connection);
-  if (!epoch) return epoch.failure();
-  if (ack.epoch != *epoch) {
+  Result<Place> found = find_place(connection, ack);
+  if (!found) return found.failure();
+  const Place& place = *found;
+  if (ack.epoch != place.epoch) {
     return fail(ErrorCode::kUnrecoverablePosition, "the position is of another epoch");
   }
-  Result<std::optional<Place>> found = find_place(connection, ack);
-  if (!found) return found.failure();
-  if (!*found) return fail(ErrorCode::kAbsent, "no such device");
-  const Place& place = **found;
+  if (!place.known) return fail(ErrorCode::kAbsent, "no such device");
   if (ack.offset > place.top) {
     return fail(ErrorCode::kUnrecoverablePosition, "the offset lies above the top");
   }
