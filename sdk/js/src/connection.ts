@@ -7,6 +7,7 @@ import type { Given } from "./credentials.js";
 import type { Environment } from "./environment.js";
 import { CountersignError, codeBadAnswer, codeDeviceInUse, codeNoSocket, codeWrongPerson, ticketFailure } from "./errors.js";
 import type { Emitter } from "./events.js";
+import { Timers, Turns } from "./hands.js";
 import { Link, type Outcome } from "./link.js";
 import type { Log } from "./log.js";
 import type { MessageHub } from "./messages.js";
@@ -51,9 +52,8 @@ export class Connection {
   readonly #changed: ConnectionHost["changed"];
   readonly #machine: ConnectionMachine;
 
-  readonly #inputs: Input[] = [];
-  #dispatching = false;
-  readonly #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
+  readonly #turns = new Turns<Input>((input) => this.#take(input));
+  readonly #timers = new Timers<TimerName>((name) => this.#dispatch({ type: "timer", name }));
   #link: Link | null = null;
   /** Grows with every start and stop: what was begun before belongs to nobody. */
   #run = 0;
@@ -184,18 +184,12 @@ export class Connection {
 
   // The machine's hands.
 
-  /** Feeds the machine. Inputs that arise while its actions run wait their turn. */
   #dispatch(input: Input): void {
-    this.#inputs.push(input);
-    if (this.#dispatching) return;
-    this.#dispatching = true;
-    try {
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-        for (const action of this.#machine.step(next, this.#environment.now())) this.#perform(action);
-      }
-    } finally {
-      this.#dispatching = false;
-    }
+    this.#turns.push(input);
+  }
+
+  #take(input: Input): void {
+    for (const action of this.#machine.step(input, this.#environment.now())) this.#perform(action);
   }
 
   #perform(action: Action): void {
@@ -227,11 +221,10 @@ export class Connection {
         this.#link?.command("ping", {}, probeLimitMs, () => undefined);
         break;
       case "startTimer":
-        this.#startTimer(action.name, action.ms);
+        this.#timers.start(action.name, action.ms);
         break;
       case "stopTimer":
-        clearTimeout(this.#timers.get(action.name));
-        this.#timers.delete(action.name);
+        this.#timers.stop(action.name);
         break;
       case "state":
         this.#onState(action.state, action.end);
@@ -248,15 +241,6 @@ export class Connection {
         this.#log.write(action.level, action.message);
         break;
     }
-  }
-
-  #startTimer(name: TimerName, ms: number): void {
-    clearTimeout(this.#timers.get(name));
-    const handle = setTimeout(() => {
-      this.#timers.delete(name);
-      this.#dispatch({ type: "timer", name });
-    }, ms);
-    this.#timers.set(name, handle);
   }
 
   #open(credential: Credential): void {

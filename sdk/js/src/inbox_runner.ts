@@ -6,6 +6,7 @@
  */
 import type { DurableStore } from "./durable_store.js";
 import type { Environment } from "./environment.js";
+import { Timers, Turns } from "./hands.js";
 import type { Log } from "./log.js";
 import { InboxMachine, type InboxAction, type InboxInput, type InboxTimer, type Note } from "./inbox.js";
 import type { ResetEvent } from "./message_types.js";
@@ -47,9 +48,8 @@ export class InboxRunner {
   readonly #send: SendCommand;
   readonly #events: InboxEvents;
   readonly #machine: InboxMachine;
-  readonly #inputs: InboxInput[] = [];
-  #dispatching = false;
-  readonly #timers = new Map<InboxTimer, ReturnType<typeof setTimeout>>();
+  readonly #turns = new Turns<InboxInput>((input) => this.#take(input));
+  readonly #timers = new Timers<InboxTimer>((name) => this.#dispatch({ type: "timer", name }));
   /** Tells answers of this connection from those of the ones before. */
   #round = 0;
   #stopped = false;
@@ -136,21 +136,15 @@ export class InboxRunner {
   stop(): void {
     this.disconnected();
     this.#stopped = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.stopAll();
   }
 
   #dispatch(input: InboxInput): void {
-    if (this.#stopped) return;
-    this.#inputs.push(input);
-    if (this.#dispatching) return;
-    this.#dispatching = true;
-    try {
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-        for (const action of this.#machine.step(next, this.#environment.now())) this.#perform(action);
-      }
-    } finally {
-      this.#dispatching = false;
-    }
+    if (!this.#stopped) this.#turns.push(input);
+  }
+
+  #take(input: InboxInput): void {
+    for (const action of this.#machine.step(input, this.#environment.now())) this.#perform(action);
   }
 
   #perform(action: InboxAction): void {
@@ -176,11 +170,10 @@ export class InboxRunner {
         this.#events.recovered(action.missed);
         break;
       case "startTimer":
-        this.#startTimer(action.name, action.ms);
+        this.#timers.start(action.name, action.ms);
         break;
       case "stopTimer":
-        clearTimeout(this.#timers.get(action.name));
-        this.#timers.delete(action.name);
+        this.#timers.stop(action.name);
         break;
       case "log":
         this.#log.write(action.level, action.message);
@@ -211,15 +204,6 @@ export class InboxRunner {
       if (inbox !== null) this.#dispatch({ type: "synced", inbox });
       else this.#dispatch({ type: "syncFailed", retryAfterMs: outcome.ok ? undefined : outcome.error.retryAfterMs });
     });
-  }
-
-  #startTimer(name: InboxTimer, ms: number): void {
-    clearTimeout(this.#timers.get(name));
-    const handle = setTimeout(() => {
-      this.#timers.delete(name);
-      this.#dispatch({ type: "timer", name });
-    }, ms);
-    this.#timers.set(name, handle);
   }
 
   async #removeStale(): Promise<void> {

@@ -9,6 +9,7 @@
 import type { DurableStore } from "./durable_store.js";
 import type { Broadcast, Environment } from "./environment.js";
 import { CountersignError, codeInternal } from "./errors.js";
+import { Turns } from "./hands.js";
 import type { Log } from "./log.js";
 import { countIn, decodeIdentities, decodeIdentity, encodeContent, list, present } from "./message_wire.js";
 import {
@@ -50,8 +51,7 @@ export class OutboxRunner {
   readonly #events: OutboxEvents;
   readonly #machine: OutboxMachine;
   readonly #channel: Broadcast | null;
-  readonly #inputs: OutboxInput[] = [];
-  #dispatching = false;
+  readonly #turns = new Turns<OutboxInput>((input) => this.#take(input));
   #timer: ReturnType<typeof setTimeout> | undefined;
   #count = 0;
   /** Lets the lock go, or stops waiting for it; `null` while there is no connection. */
@@ -183,18 +183,12 @@ export class OutboxRunner {
   // The machine's hands.
 
   #dispatch(input: OutboxInput): void {
-    if (this.#stopped) return;
-    this.#inputs.push(input);
-    if (this.#dispatching) return;
-    this.#dispatching = true;
-    try {
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-        const moment = { now: this.#environment.now(), time: this.#serverNow() };
-        for (const action of this.#machine.step(next, moment)) this.#perform(action);
-      }
-    } finally {
-      this.#dispatching = false;
-    }
+    if (!this.#stopped) this.#turns.push(input);
+  }
+
+  #take(input: OutboxInput): void {
+    const moment = { now: this.#environment.now(), time: this.#serverNow() };
+    for (const action of this.#machine.step(input, moment)) this.#perform(action);
     if (this.#count === this.#machine.count) return;
     this.#count = this.#machine.count;
     this.#events.count(this.#count);

@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { gatewayUrl, isPageOrigin, serverBase, setScriptUrl } from "../src/address.js";
 import { backoffDelayMs, readableDelay } from "../src/backoff.js";
 import { makeClock } from "../src/clock.js";
 import { errorCodes } from "../src/codes.js";
 import { clientCodes, codeOfStatus, CountersignError, describeCode, ticketFailure } from "../src/errors.js";
+import { Timers, Turns } from "../src/hands.js";
 import { Log, type LogEntry } from "../src/log.js";
 import { makeTicket } from "./fake_server.js";
 
@@ -33,6 +34,58 @@ describe("Backoff", () => {
   test("is written so that a person can read it", () => {
     expect(readableDelay(1234)).toBe("1.2 s");
     expect(readableDelay(40)).toBe("40 ms");
+  });
+});
+
+describe("Turns", () => {
+  test("let what arises meanwhile wait, in order", () => {
+    const taken: string[] = [];
+    const turns: Turns<string> = new Turns((input) => {
+      taken.push(`begin ${input}`);
+      if (input === "a") ["b", "c"].forEach((next) => turns.push(next));
+      taken.push(`end ${input}`);
+    });
+    turns.push("a");
+    expect(taken).toEqual(["begin a", "end a", "begin b", "end b", "begin c", "end c"]);
+  });
+
+  test("go on after one that throws", () => {
+    const taken: string[] = [];
+    const turns: Turns<string> = new Turns((input) => {
+      if (input === "bad") throw new Error("no");
+      taken.push(input);
+    });
+    expect(() => turns.push("bad")).toThrow("no");
+    turns.push("good");
+    expect(taken).toEqual(["good"]);
+  });
+});
+
+describe("Timers", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test("are set anew when they are started again, and may be stopped", () => {
+    const due: string[] = [];
+    const timers = new Timers<string>((name) => due.push(name));
+    timers.start("again", 10);
+    timers.start("stopped", 10);
+    vi.advanceTimersByTime(9);
+    timers.start("again", 10);
+    timers.stop("stopped");
+    vi.advanceTimersByTime(9);
+    expect(due).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(due).toEqual(["again"]);
+  });
+
+  test("end all at once", () => {
+    const due: string[] = [];
+    const timers = new Timers<string>((name) => due.push(name));
+    ["a", "b"].forEach((name) => timers.start(name, 1));
+    timers.stopAll();
+    vi.advanceTimersByTime(10);
+    expect(due).toEqual([]);
   });
 });
 
