@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -45,11 +47,26 @@ Result<Place> find_place(Connection& connection, const Ack& ack) {
   return **std::move(place);
 }
 
-/// How far an acknowledgement reaches in one conversation.
-struct Reach {
-  std::int64_t conversation = 0;
-  std::int64_t seq = 0;
-};
+/// How far what was acknowledged reaches in each conversation. Gathered here: a GROUP BY would make
+/// a temporary table for each acknowledgement.
+Result<std::map<std::int64_t, std::int64_t>> find_reaches(Connection& connection,
+                                                          std::int64_t inbox, std::int64_t after,
+                                                          std::int64_t until) {
+  std::map<std::int64_t, std::int64_t> reaches;
+  Result<Statement> rows = connection.prepare(
+      "SELECT m.conversation, m.seq FROM inbox_entries e JOIN messages m ON m.id = e.message "
+      "WHERE e.inbox = ? AND e.\"offset\" > ? AND e.\"offset\" <= ? AND e.kind IN (1, 3) "
+      "AND m.gone = 0",
+      inbox, after, until);
+  if (!rows) return rows.failure();
+  for (;;) {
+    Result<bool> stepped = rows->step();
+    if (!stepped) return stepped.failure();
+    if (!*stepped) return reaches;
+    std::int64_t& reach = reaches[rows->integer(0)];
+    reach = std::max(reach, rows->integer(1));
+  }
+}
 
 }  // namespace
 
@@ -84,25 +101,16 @@ Result<Acked> acknowledge_entries(Connection& connection, const Ack& ack, bool c
   Result<std::int64_t> noted =
       connection.run("UPDATE inboxes SET acknowledged = ? WHERE id = ?", ack.offset, place.inbox);
   if (!noted) return noted.failure();
-  Result<std::vector<Reach>> reaches = list_rows(
-      connection,
-      "SELECT m.conversation, max(m.seq) FROM inbox_entries e JOIN messages m ON m.id = e.message "
-      "WHERE e.inbox = ? AND e.\"offset\" > ? AND e.\"offset\" <= ? AND e.kind IN (1, 3) "
-      "AND m.gone = 0 GROUP BY m.conversation",
-      [](const Statement& row) {
-        return Reach{row.integer(0), row.integer(1)};
-      },
-      place.inbox, place.acknowledged, ack.offset);
+  auto reaches = find_reaches(connection, place.inbox, place.acknowledged, ack.offset);
   if (!reaches) return reaches.failure();
-  for (const Reach& reach : *reaches) {
+  for (const auto& [conversation, seq] : *reaches) {
     Result<std::optional<Receipt>> receipt =
-        move_delivered(connection, reach.conversation, place.inbox, ack.user.identity, reach.seq);
+        move_delivered(connection, conversation, place.inbox, ack.user.identity, seq);
     if (!receipt) return receipt.failure();
     if (!*receipt) continue;
     if (callbacks) {
-      Result<void> added =
-          add_message_callback(connection, CallbackKind::kMessageDelivered, ack.user,
-                               reach.conversation, reach.seq, {}, ack.now);
+      Result<void> added = add_message_callback(connection, CallbackKind::kMessageDelivered,
+                                                ack.user, conversation, seq, {}, ack.now);
       if (!added) return added.failure();
     }
     acked.receipts.push_back(**std::move(receipt));

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/message_ids.h"
 #include "storage/sqlite/inboxes.h"
 #include "storage/sqlite/rows.h"
 #include "storage/sqlite/stored_messages.h"
@@ -39,11 +40,13 @@ Result<std::vector<Identity>> list_audience(Connection& connection, bool group,
                                             std::int64_t before, std::int64_t seq) {
   const auto identity = [](const Statement& row) { return read_identity(row, 0); };
   if (!group) {
-    return list_rows(connection,
-                     "SELECT i.type, i.endpoint FROM conversation_members p "
-                     "JOIN inboxes i ON i.id = p.inbox WHERE p.conversation = ? "
-                     "AND p.inbox <> ? ORDER BY i.type, i.endpoint",
-                     identity, conversation, inbox);
+    Result<std::vector<Identity>> others =
+        list_rows(connection,
+                  "SELECT i.type, i.endpoint FROM conversation_members p "
+                  "JOIN inboxes i ON i.id = p.inbox WHERE p.conversation = ? AND p.inbox <> ?",
+                  identity, conversation, inbox);
+    if (!others) return others.failure();
+    return sorted_identities(*std::move(others));
   }
   return list_rows(connection,
                    "SELECT DISTINCT i.type, i.endpoint FROM conversation_members p "

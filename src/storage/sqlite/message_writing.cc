@@ -129,26 +129,15 @@ class Acceptance {
     }
 
     head_.id = direct_conversation_id(send_.sender.application, members);
-    Result<std::optional<std::int64_t>> raised = find_row(
-        connection_,
-        "UPDATE conversations SET top = top + 1, last_time = max(last_time, ?) WHERE id = ? "
-        "RETURNING number, top, members, jobs",
-        [this](const Statement& row) {
-          head_.number = row.integer(0);
-          head_.top = row.integer(1);
-          head_.members = row.integer(2);
-          head_.jobs = row.integer(3);
-          return head_.number;
-        },
-        send_.now, head_.id);
-    if (!raised) return raised.failure();
-    if (!*raised) {
-      head_.top = 1;
-      head_.last_time = send_.now;
-      if (Result<void> made = insert_head(connection_, send_.sender.application, head_); !made) {
-        return made;
-      }
-    }
+    Result<std::optional<ConversationHead>> found =
+        find_head(connection_, send_.sender.application, head_.id);
+    if (!found) return found.failure();
+    if (*found) head_ = **std::move(found);
+    ++head_.top;
+    head_.last_time = std::max(head_.last_time, send_.now);
+    Result<void> kept = *found ? update_head(connection_, head_)
+                               : insert_head(connection_, send_.sender.application, head_);
+    if (!kept) return kept;
     if (head_.members == sql_limit(members.size())) return {};
     return join_people(sql_limit(members.size()));
   }
