@@ -39,7 +39,7 @@ Callbacks::Callbacks(Core& core) {
   client_.emplace(client_options(settings));
   gateway::CallbackWorkerOptions options;
   options.target = url.target;
-  options.machine_clock = &core.machine_clock();
+  options.store_clock = &core.store_clock();
   auto poster = [this, url](gateway::CallbackPost post,
                             std::function<void(gateway::CallbackAnswer)> done) {
     net::HttpPost request;

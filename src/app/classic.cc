@@ -22,7 +22,7 @@ gateway::SendBudgetOptions openings(const config::Settings& s) {
 
 gateway::classic::ClassicSetup classic_setup(ClassicSide::Parts& parts) {
   const config::Settings& s = parts.core.settings();
-  const gateway::GatewayOptions general = gateway_options(s, parts.core.machine_clock());
+  const gateway::GatewayOptions general = gateway_options(s, parts.core.store_clock());
   gateway::classic::ClassicOptions options;
   options.max_polls = static_cast<std::size_t>(s.limits_max_connections);
   options.openings = openings(s);
@@ -40,7 +40,7 @@ gateway::classic::ClassicSetup classic_setup(ClassicSide::Parts& parts) {
           parts.gateway.poller(),
           parts.gateway.tasks(),
           parts.core.clock(),
-          parts.core.machine_clock(),
+          parts.core.store_clock(),
           parts.core.random(),
           parts.core.metrics(),
           &parts.directory,
@@ -49,7 +49,7 @@ gateway::classic::ClassicSetup classic_setup(ClassicSide::Parts& parts) {
 
 web::classic::ClassicInstanceOptions instance_options(Core& core) {
   const config::Settings& s = core.settings();
-  const gateway::GatewayOptions general = gateway_options(s, core.machine_clock());
+  const gateway::GatewayOptions general = gateway_options(s, core.store_clock());
   web::classic::ClassicInstanceOptions options;
   options.lifetime = std::chrono::hours(s.compat_sinch_instance_hours);
   options.desk = {general.sessions, general.max_instances_per_user};

@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "app/store_clock.h"
 #include "base/log.h"
 
 namespace countersign::app {
@@ -64,6 +63,11 @@ Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purp
   return core;
 }
 
+Result<void> Core::check_store_clock() {
+  if (!store_is_shared(settings_)) return {};
+  return store_clock_.check(*store_);
+}
+
 Result<void> Core::exchange_time_mark() {
   const auto stored = read_time_mark(store_->meta());
   if (!stored) return stored.failure();
@@ -78,11 +82,8 @@ Result<void> Core::exchange_time_mark() {
            {"what_it_means", "the server's time goes on from the later of the two"}});
     }
   }
-  if (store_is_shared(settings_)) {
-    const auto offset = StoreClock::measure(*store_, machine_clock_);
-    if (!offset) return offset.failure();
-    if (!StoreClock::within_limit(*offset)) return {};
-  }
+  if (auto checked = check_store_clock(); !checked) return checked.failure();
+  if (!store_clock_.agrees()) return {};
   return store_->meta().set(kTimeMark, std::to_string(clock_.now().time_since_epoch().count()));
 }
 

@@ -15,6 +15,7 @@
 #include "app/files.h"
 #include "app/master_key.h"
 #include "app/store_choice.h"
+#include "app/store_clock.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/random.h"
@@ -38,14 +39,18 @@ class Core {
 
   const config::Settings& settings() const { return settings_; }
   const base::MonotonicWallClock& clock() const { return clock_; }
-  /// The machine's own clock, which may jump: for noticing that it did.
-  const base::Clock& machine_clock() const { return machine_clock_; }
+  /// The clock that tells what is old enough to be removed. It may jump, which is to be noticed
+  /// (base/jump_guard.h).
+  StoreClock& store_clock() { return store_clock_; }
+  const StoreClock& store_clock() const { return store_clock_; }
   base::Random& random() { return random_; }
   base::Metrics& metrics() { return metrics_; }
   storage::Store& store() { return *store_; }
   const MasterKey& master_key() const { return *master_key_; }
   Applications& applications() { return *applications_; }
 
+  /// Looks at the store's clock if it has one of its own. Now and then. kStoreFailed.
+  Result<void> check_store_clock();
   /// Raises the clock to the mark the store holds, and the mark to the clock. Now and then, so that
   /// no restart brings an old time back. A shared mark binds every node: one whose clock is off the
   /// store's leaves it alone.
@@ -56,6 +61,7 @@ class Core {
 
   config::Settings settings_;
   base::SystemClock machine_clock_;
+  StoreClock store_clock_{machine_clock_};
   base::MonotonicWallClock clock_{machine_clock_};
   base::SystemRandom random_;
   base::Metrics metrics_;

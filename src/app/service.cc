@@ -17,7 +17,6 @@
 #include "app/housekeeping.h"
 #include "app/recipients.h"
 #include "app/service_options.h"
-#include "app/store_clock.h"
 #include "base/jump_guard.h"
 #include "base/log.h"
 #include "base/worker_pool.h"
@@ -96,7 +95,7 @@ class RunningService final : public Service {
   web::SiteContext site_context();
   web::ServerApiParts server_api_parts();
   gateway::MessagingSetup messaging_setup() {
-    return {messaging_options(settings(), core_->machine_clock()), *bus_, &recipients_,
+    return {messaging_options(settings(), core_->store_clock()), *bus_, &recipients_,
             core_->master_key().bytes.bytes()};
   }
   gateway::InstanceKeys instance_keys() const {
@@ -142,8 +141,7 @@ class RunningService final : public Service {
   web::MetricsSite metrics_site_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<net::Server> metrics_server_;
-  base::JumpGuard jump_guard_{core_->machine_clock().now(), core_->machine_clock().steady()};
-  StoreClock store_clock_;
+  base::JumpGuard jump_guard_{core_->store_clock().now(), core_->store_clock().steady()};
   Housekeeping housekeeping_;
   std::string url_;
   std::atomic<bool> draining_{false};
@@ -178,11 +176,6 @@ Result<std::unique_ptr<Service>> RunningService::start(const config::Settings& s
   service->callbacks_ = std::move(*callbacks);
   if (auto listening = service->listen(); !listening) return listening.failure();
   service->listen_for_metrics();
-  if (store_is_shared(settings)) {
-    auto checked =
-        service->store_clock_.check(service->core_->store(), service->core_->machine_clock());
-    if (!checked) return checked.failure();
-  }
   service->add_jobs();
   service->warn();
   base::log_info("serving", {{"url", service->url_},
@@ -226,7 +219,7 @@ RunningService::RunningService(std::unique_ptr<Core> core, std::unique_ptr<Accou
                       .value_or(issuing::IdentityMode::kUsername)),
       messaging_(messaging_setup()),
       gateway_(
-          gateway_options(settings(), core_->machine_clock()), core_->store(), gateway_workers_,
+          gateway_options(settings(), core_->store_clock()), core_->store(), gateway_workers_,
           core_->clock(), core_->random(), core_->metrics(),
           [this] { return core_->applications().ring(); },
           settings().gateway_ticket_policy == "strict" ? Policy::strict()
@@ -270,10 +263,10 @@ web::ServerApiParts RunningService::server_api_parts() {
 Result<void> RunningService::ready() const {
   if (draining_.load(std::memory_order_relaxed)) return fail(ErrorCode::kNotReady, "draining");
   if (gateway_.fenced()) return fail(ErrorCode::kNotReady, "cut off from the store");
-  if (!store_clock_.agrees()) {
-    return fail(
-        ErrorCode::kNotReady,
-        "the clock is " + std::to_string(store_clock_.offset().count()) + " ms off the store's");
+  if (!core_->store_clock().agrees()) {
+    return fail(ErrorCode::kNotReady, "the clock is " +
+                                          std::to_string(core_->store_clock().offset().count()) +
+                                          " ms off the store's");
   }
   return {};
 }
@@ -337,19 +330,18 @@ void RunningService::add_jobs() {
     return {};
   });
   if (store_is_shared(settings())) {
-    housekeeping_.add("store_clock", seconds(1), [this] {
-      return store_clock_.check(core_->store(), core_->machine_clock());
-    });
+    housekeeping_.add("store_clock", seconds(1), [this] { return core_->check_store_clock(); });
   }
   housekeeping_.add("time_mark", seconds(30), [this] { return core_->exchange_time_mark(); });
   housekeeping_.add("expired_rows", minutes(1), [this]() -> Result<void> {
-    const auto& machine = core_->machine_clock();
-    const auto verdict = jump_guard_.check(machine.now(), machine.steady());
+    const auto& clock = core_->store_clock();
+    const auto verdict = jump_guard_.check(clock.now(), clock.steady());
     if (verdict.jumped) {
       base::log_error("clock_jumped", {{"seconds", verdict.jumped->count()},
                                        {"action", "nothing that has expired is removed"}});
     }
-    if (!verdict.may_run) return {};
+    // These go by this node's own time: one that is not ready leaves them to the others.
+    if (!verdict.may_run || !clock.agrees()) return {};
     if (auto done = sweep([this](std::size_t most) { return sessions_.sweep(most); }); !done) {
       return done;
     }

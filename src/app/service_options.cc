@@ -61,9 +61,9 @@ issuing::IssuerOptions issuer_options(const config::Settings& s, const std::stri
   return options;
 }
 
-gateway::GatewayOptions gateway_options(const config::Settings& s, const base::Clock& machine) {
+gateway::GatewayOptions gateway_options(const config::Settings& s, const StoreClock& store_clock) {
   gateway::GatewayOptions options;
-  options.machine_clock = &machine;
+  options.store_clock = &store_clock;
   options.shards = shard_count(s);
   options.machine.ping_interval = seconds(s.gateway_ping_seconds);
   options.machine.limits.max_frame_bytes = static_cast<std::uint32_t>(s.limits_max_frame_bytes);
@@ -79,7 +79,8 @@ gateway::GatewayOptions gateway_options(const config::Settings& s, const base::C
   return options;
 }
 
-gateway::MessagingOptions messaging_options(const config::Settings& s, const base::Clock& machine) {
+gateway::MessagingOptions messaging_options(const config::Settings& s,
+                                            const StoreClock& store_clock) {
   gateway::MessagingOptions options;
   options.desk.keep_unknown = s.messages_unknown_users == "keep";
   options.desk.budget.per_second = static_cast<double>(s.limits_messages_per_second);
@@ -89,7 +90,8 @@ gateway::MessagingOptions messaging_options(const config::Settings& s, const bas
   limits.inbox_bytes = static_cast<std::size_t>(s.messages_inbox_mebibytes) << 20;
   limits.sender_entries = static_cast<std::size_t>(s.messages_inbox_entries_of_sender);
   options.worker.retention = hours(24 * s.messages_retention_days);
-  options.worker.machine_clock = &machine;
+  options.worker.store_clock = &store_clock;
+  options.worker.may_expire = [&store_clock] { return store_clock.agrees(); };
   options.presence_mode = s.messages_presence == "everybody" ? gateway::PresenceMode::kEverybody
                           : s.messages_presence == "off"     ? gateway::PresenceMode::kOff
                                                              : gateway::PresenceMode::kContacts;

@@ -11,7 +11,7 @@
 
 #include "accounts/answer_floor.h"
 #include "accounts/password_pool.h"
-#include "base/clock.h"
+#include "app/store_clock.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "gateway/gateway.h"
@@ -29,8 +29,9 @@ sessions::SessionOptions session_options(const config::Settings& s);
 /// @param key  of the default application.
 issuing::IssuerOptions issuer_options(const config::Settings& s, const std::string& key);
 /// @param machine  the machine's own clock; outlives what is made with the options.
-gateway::GatewayOptions gateway_options(const config::Settings& s, const base::Clock& machine);
-gateway::MessagingOptions messaging_options(const config::Settings& s, const base::Clock& machine);
+gateway::GatewayOptions gateway_options(const config::Settings& s, const StoreClock& store_clock);
+gateway::MessagingOptions messaging_options(const config::Settings& s,
+                                            const StoreClock& store_clock);
 web::GatewayDoorOptions door_options(const config::Settings& s);
 /// Of a listener at `listen`, which is what the setting `key` says. kBadSetting.
 Result<net::ServerOptions> server_options(const config::Settings& s, std::string_view key,

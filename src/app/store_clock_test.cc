@@ -47,15 +47,16 @@ class ClockStore final : public storage::Store {
 TEST(StoreClock, ToleratesOneSecondEitherWay) {
   ClockStore store;
   base::FakeClock clock;
-  StoreClock watch;
+  StoreClock watch(clock);
   EXPECT_TRUE(watch.agrees()) << "before the first look";
   for (const auto& [behind, agrees] :
        {std::pair(0, true), std::pair(1000, true), std::pair(1001, false), std::pair(-1000, true),
         std::pair(-1001, false), std::pair(7'200'000, false)}) {
     store.time = clock.now() - milliseconds(behind);
-    ASSERT_TRUE(watch.check(store, clock).ok());
+    ASSERT_TRUE(watch.check(store).ok());
     EXPECT_EQ(watch.offset(), milliseconds(behind));
     EXPECT_EQ(watch.agrees(), agrees) << behind;
+    EXPECT_EQ(watch.now(), *store.time) << "removing goes by the store's time";
   }
 }
 
@@ -64,17 +65,19 @@ TEST(StoreClock, TheTimeThatAskingTakesIsNobodysFault) {
   base::FakeClock clock;
   store.time = clock.now() + std::chrono::seconds(2);
   store.asked = [&] { clock.advance(std::chrono::seconds(4)); };
-  EXPECT_EQ(StoreClock::measure(store, clock).value(), milliseconds(0));
+  StoreClock watch(clock);
+  ASSERT_TRUE(watch.check(store).ok());
+  EXPECT_EQ(watch.offset(), milliseconds(0));
 }
 
 TEST(StoreClock, AStoreThatDoesNotAnswerChangesNothing) {
   ClockStore store;
   base::FakeClock clock;
-  StoreClock watch;
+  StoreClock watch(clock);
   store.time = clock.now() + std::chrono::hours(1);
-  ASSERT_TRUE(watch.check(store, clock).ok());
+  ASSERT_TRUE(watch.check(store).ok());
   store.time = fail(ErrorCode::kStoreFailed);
-  EXPECT_FALSE(watch.check(store, clock).ok());
+  EXPECT_FALSE(watch.check(store).ok());
   EXPECT_FALSE(watch.agrees());
 }
 

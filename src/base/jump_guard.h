@@ -12,8 +12,9 @@
 // whose clock jumped, because the steady clock slept too. A new process begins anew: nobody can
 // tell how long it was away.
 //
-// Ask it, and remove, by the machine's own clock. A MonotonicWallClock keeps what a jump added, so
-// that taking the jump back would not be seen.
+// Ask it, and remove, by the clock of the store (app/store_clock.h), which for an embedded one is
+// the machine's own. A MonotonicWallClock keeps what a jump added, so that taking the jump back
+// would not be seen.
 //
 // Thread-safety: none; it belongs to whoever does the removing.
 // Source: docs/security/threat-model.md, "a clock set ahead".

@@ -34,9 +34,9 @@ CallbackWorker::CallbackWorker(CallbackWorkerOptions options, storage::CallbackS
       ring_(std::move(ring)),
       poster_(std::move(poster)),
       clock_(clock),
-      machine_clock_(options_.machine_clock != nullptr ? *options_.machine_clock : clock),
+      store_clock_(options_.store_clock != nullptr ? *options_.store_clock : clock),
       random_(random),
-      jump_guard_(machine_clock_.now(), machine_clock_.steady()),
+      jump_guard_(store_clock_.now(), store_clock_.steady()),
       taken_(counter(metrics, "taken")),
       retried_(counter(metrics, "retried")),
       dead_(counter(metrics, "dead")),
@@ -209,8 +209,8 @@ Result<void> CallbackWorker::settle() {
 }
 
 Result<void> CallbackWorker::remove_old() {
-  const base::SystemTime now = machine_clock_.now();
-  const auto verdict = jump_guard_.check(now, machine_clock_.steady());
+  const base::SystemTime now = store_clock_.now();
+  const auto verdict = jump_guard_.check(now, store_clock_.steady());
   if (verdict.may_run) {
     for (;;) {
       const auto gone = callbacks_.remove_old(now - options_.rules.give_up_after,

@@ -55,8 +55,8 @@ struct CallbackWorkerOptions {
   std::chrono::milliseconds failure_pause{2'000};  ///< of the store
   std::chrono::milliseconds removal_interval{60'000};
   std::chrono::hours keep_dead{24 * 30};
-  /// The machine's own clock, for giving up and removing; null: the worker's. Outlives the worker.
-  const base::Clock* machine_clock = nullptr;
+  /// The clock of the store, for giving up and removing; null: the worker's. Outlives the worker.
+  const base::Clock* store_clock = nullptr;
 };
 
 class CallbackWorker {
@@ -97,7 +97,7 @@ class CallbackWorker {
   const std::function<std::shared_ptr<const KeyRing>()> ring_;
   const CallbackPoster poster_;
   const base::Clock& clock_;
-  const base::Clock& machine_clock_;
+  const base::Clock& store_clock_;
   base::Random& random_;
   base::JumpGuard jump_guard_;
   base::Counter& taken_;

@@ -59,7 +59,7 @@ Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool
           metrics,
           metrics.counter("countersign_gateway_accepted_total", "Connects that were accepted."),
           messaging_.get()},
-      jump_guard_(machine_clock().now(), machine_clock().steady()) {
+      jump_guard_(store_clock().now(), store_clock().steady()) {
   poller_.add_listener(hub_);
 }
 
@@ -111,7 +111,7 @@ void Gateway::housekeep() {
     });
     if (!submitted) base::log_warning("touch_failed", {{"detail", "workers are busy"}});
   });
-  const base::SystemTime now = machine_clock().now();
+  const base::SystemTime now = store_clock().now();
   if (!may_remove(now)) return;
   const bool submitted = tasks_.try_submit([this, now] { remove_old(now); });
   if (!submitted)
@@ -119,7 +119,7 @@ void Gateway::housekeep() {
 }
 
 bool Gateway::may_remove(base::SystemTime now) {
-  const auto verdict = jump_guard_.check(now, machine_clock().steady());
+  const auto verdict = jump_guard_.check(now, store_clock().steady());
   if (verdict.jumped) {
     base::log_error("clock_jumped", {{"seconds", verdict.jumped->count()},
                                      {"action", "nothing is removed for now"}});

@@ -50,9 +50,10 @@ struct GatewayOptions {
   std::chrono::seconds housekeeping_interval{180};
   /// How long rows of the revocation log stay, for nodes that are cut off.
   std::chrono::hours revocation_retention{24};
-  /// The machine's own clock, which tells what is old enough to be removed: one that never runs
-  /// backwards would keep what a jump added. Null: the gateway's clock. Outlives the gateway.
-  const base::Clock* machine_clock = nullptr;
+  /// The clock of the store, which tells what is old enough to be removed: the machine's own may be
+  /// wrong, and one that never runs backwards would keep what a jump added. Null: the gateway's
+  /// clock. Outlives the gateway.
+  const base::Clock* store_clock = nullptr;
 };
 
 class Gateway {
@@ -106,8 +107,8 @@ class Gateway {
     base::WorkerPool& pool_;
   };
 
-  const base::Clock& machine_clock() const {
-    return options_.machine_clock != nullptr ? *options_.machine_clock : clock_;
+  const base::Clock& store_clock() const {
+    return options_.store_clock != nullptr ? *options_.store_clock : clock_;
   }
   void follow();
   bool may_remove(base::SystemTime now);

@@ -69,7 +69,7 @@ class GatewayTest : public testing::Test {
     GatewayOptions options;
     options.shards = 2;
     options.max_instances_per_user = 3;
-    options.machine_clock = &clock_;
+    options.store_clock = &clock_;
     options.replay_capacity = replay_capacity;
     options.replay_capacity_per_user = replay_capacity_per_user;
     gateway_ = std::make_unique<Gateway>(

@@ -18,7 +18,7 @@ MessageWorker::MessageWorker(MessageWorkerOptions options, storage::MessageStore
       store_(store),
       sink_(sink),
       clock_(clock),
-      jump_guard_(machine_clock().now(), machine_clock().steady()),
+      jump_guard_(store_clock().now(), store_clock().steady()),
       fanned_out_(metrics.counter("countersign_fan_out_entries_total",
                                   "Inbox entries written in the background.")),
       expired_(metrics.counter("countersign_expiry_notices_total",
@@ -132,6 +132,7 @@ Result<bool> MessageWorker::fan_out() {
 }
 
 Result<bool> MessageWorker::expire() {
+  if (options_.may_expire && !options_.may_expire()) return false;
   const auto expired = store_.expire(clock_.now(), options_.expire_at_once);
   if (!expired) return expired.failure();
   for (const storage::Expired& notice : *expired) sink_.on_expired(notice);
@@ -141,7 +142,7 @@ Result<bool> MessageWorker::expire() {
 }
 
 Result<bool> MessageWorker::remove_old() {
-  const base::SystemTime now = machine_clock().now();
+  const base::SystemTime now = store_clock().now();
   if (!may_remove(now)) return false;
   const auto removed = store_.remove_old(now - options_.retention, options_.remove_at_once);
   if (!removed) return removed.failure();
@@ -150,7 +151,7 @@ Result<bool> MessageWorker::remove_old() {
 }
 
 bool MessageWorker::may_remove(base::SystemTime now) {
-  const auto verdict = jump_guard_.check(now, machine_clock().steady());
+  const auto verdict = jump_guard_.check(now, store_clock().steady());
   if (verdict.jumped) {
     base::log_error("clock_jumped", {{"seconds", verdict.jumped->count()},
                                      {"action", "no messages are removed for now"}});

@@ -7,8 +7,9 @@
 // node's hint does not come here. A store that fails is asked again after a pause that grows to
 // 10 s; the failure is logged once until it has ended.
 //
-// Removing goes by the machine's own clock and stops with an alarm if that has jumped
-// (base/jump_guard.h); expiry goes by the clock that never runs backwards.
+// Removing goes by the clock of the store and stops with an alarm if that has jumped
+// (base/jump_guard.h). Expiry goes by the clock that never runs backwards, and waits while that is
+// not to be believed: a node whose clock is wrong takes nobody's messages early.
 // Thread-safety: wake() from any thread; start() and stop() from one. The sink is called on the
 // worker's thread.
 // Source: docs/reference/messages.md.
@@ -19,6 +20,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -52,8 +54,10 @@ struct MessageWorkerOptions {
   std::size_t remove_at_once = 1'000;
   std::chrono::milliseconds first_pause{100};  ///< after a failure; doubled up to `longest_pause`
   std::chrono::milliseconds longest_pause{10'000};
-  /// The machine's own clock, for removing; null: the worker's. Outlives the worker.
-  const base::Clock* machine_clock = nullptr;
+  /// The clock of the store, for removing; null: the worker's. Outlives the worker.
+  const base::Clock* store_clock = nullptr;
+  /// False while this node's time is not the store's; null: it always is.
+  std::function<bool()> may_expire;
 };
 
 class MessageWorker {
@@ -92,8 +96,8 @@ class MessageWorker {
   bool may_remove(base::SystemTime now);
   void follow();
 
-  const base::Clock& machine_clock() const {
-    return options_.machine_clock != nullptr ? *options_.machine_clock : clock_;
+  const base::Clock& store_clock() const {
+    return options_.store_clock != nullptr ? *options_.store_clock : clock_;
   }
 
   const MessageWorkerOptions options_;

@@ -193,13 +193,25 @@ TEST_F(MessageWorkerTest, RemovesNothingAfterTheClockJumpedUntilTheNewTimeHasKep
   EXPECT_GT(store_.remove_calls, 1);
 }
 
-TEST_F(MessageWorkerTest, GoesByTheMachinesClockWhenItRemoves) {
-  base::FakeClock machine(clock_.now() - hours(10));
-  options_.machine_clock = &machine;
+TEST_F(MessageWorkerTest, GoesByTheClockOfTheStoreWhenItRemoves) {
+  base::FakeClock store_clock(clock_.now() - hours(24 * 40));  // ours is ahead of it
+  options_.store_clock = &store_clock;
   next_ = base::SteadyTime::min();
   restart();
   pass(minutes(3));
-  EXPECT_EQ(store_.removed_before, machine.now() - hours(24 * 30));
+  EXPECT_EQ(store_.removed_before, store_clock.now() - hours(24 * 30));
+}
+
+TEST_F(MessageWorkerTest, LetsNothingExpireWhileItsTimeIsNotTheStores) {
+  bool agrees = false;
+  options_.may_expire = [&agrees] { return agrees; };
+  restart();
+  store_.expired = {{expired("a")}};
+  pass(minutes(1));
+  EXPECT_EQ(store_.expire_calls, 0);
+  agrees = true;
+  pass(seconds(5));
+  EXPECT_EQ(sink_.told, (Names{"a"}));
 }
 
 TEST_F(MessageWorkerTest, PausesLongerAndLongerWhileTheStoreFailsAndGoesOnAfterwards) {

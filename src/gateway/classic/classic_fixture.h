@@ -88,7 +88,7 @@ class ClassicGatewayTest : public testing::Test {
     node.workers = std::make_unique<base::WorkerPool>("store", 2, 64);
     GatewayOptions options;
     options.shards = 2;
-    options.machine_clock = &clock_;
+    options.store_clock = &clock_;
     const MessagingSetup messaging{{}, *bus_, nullptr, base::as_bytes(kTestKey)};
     node.gateway = std::make_unique<Gateway>(
         options, *store_, *node.workers, clock_, random_, metrics_,

@@ -47,8 +47,8 @@ class ClassicGateway::Parts final : public RevocationListener {
   explicit Parts(const ClassicSetup& setup)
       : context(setup),
         publishing(context),
-        guard_(setup.machine_clock.now(), setup.machine_clock.steady()),
-        machine_clock_(setup.machine_clock) {
+        guard_(setup.store_clock.now(), setup.store_clock.steady()),
+        store_clock_(setup.store_clock) {
     for (std::size_t i = 0; i < setup.shards; ++i) {
       hubs.push_back(std::make_unique<PollHub>(context, i, polls));
     }
@@ -120,8 +120,8 @@ class ClassicGateway::Parts final : public RevocationListener {
 
  private:
   void remove_old() {
-    const base::SystemTime now = machine_clock_.now();
-    if (guard_.check(now, machine_clock_.steady()).may_run) remove_before(now);
+    const base::SystemTime now = store_clock_.now();
+    if (guard_.check(now, store_clock_.steady()).may_run) remove_before(now);
   }
   // Round by round, in tasks of their own, until nothing old is left: a round each minute would
   // fall behind where much is written, and what is removed last would stay for ever.
@@ -135,7 +135,7 @@ class ClassicGateway::Parts final : public RevocationListener {
   }
 
   base::JumpGuard guard_;  // tick()'s
-  const base::Clock& machine_clock_;
+  const base::Clock& store_clock_;
   base::SteadyTime housekeeping_;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -81,8 +81,8 @@ struct ClassicSetup {
   RevocationPoller& poller;
   TaskQueue& tasks;
   const base::Clock& clock;
-  /// The machine's own, which tells what is old enough to be removed (base/jump_guard.h).
-  const base::Clock& machine_clock;
+  /// The store's, which tells what is old enough to be removed (base/jump_guard.h).
+  const base::Clock& store_clock;
   base::Random& random;
   base::Metrics& metrics;
   RecipientDirectory* directory = nullptr;
