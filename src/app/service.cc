@@ -241,6 +241,7 @@ web::SiteContext RunningService::site_context() {
   options.query_credentials = settings().compat_query_credentials;
   options.throttle_ipv4_bits = static_cast<int>(settings().accounts_throttle_ipv4_bits);
   options.ready = [this] { return ready(); };
+  options.revoked = [this] { gateway_.hasten_revocation(); };
   return {options,          *origin_,    sign_in_, sign_in_floor_,
           api_sign_in_,     api_floor_,  sign_up_, sign_up_floor_,
           password_change_, pool_,       policy_,  tools_->directory(),

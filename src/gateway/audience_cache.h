@@ -1,8 +1,8 @@
 // The audience cache: who belongs to a conversation, remembered for a moment, so that typing and
 // messages to a known conversation need not ask the store each time.
 //
-// A direct conversation never changes its members; a group's list may be as old as `life`, which is
-// good enough for typing and is not used for anything else.
+// A list may be as old as `life`. A group's is good enough for typing and is not used for anything
+// else. A direct conversation changes its members only when somebody's data are erased.
 // Thread-safety: every call may be made from any thread.
 #ifndef COUNTERSIGN_GATEWAY_AUDIENCE_CACHE_H_
 #define COUNTERSIGN_GATEWAY_AUDIENCE_CACHE_H_

@@ -18,14 +18,10 @@ namespace {
 using protocol::ConversationView;
 using protocol::MemberView;
 
-// What the store calls absent is an unknown target to the client.
-ErrorCode outside(ErrorCode code) {
-  return code == ErrorCode::kAbsent ? ErrorCode::kUnknownTarget : code;
-}
-
 template <class T>
-tl::unexpected<Error> failure_of(const Result<T>& result) {
-  return fail(outside(result.code()), result.error().detail);
+tl::unexpected<Error> failure_of(const Result<T>& result, const Client& client,
+                                 const protocol::ConversationName& asked = {}) {
+  return fail(told(client, result.code(), asked.id), result.error().detail);
 }
 
 std::string name_of(const Client& client, const protocol::ConversationName& conversation) {
@@ -93,13 +89,13 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
                                            const protocol::Read& read) {
   const std::string conversation = name_of(client, read.conversation);
   const auto moved = store_.mark_read(client.user, conversation, read.seq, clock_.now());
-  if (!moved) return failure_of(moved);
+  if (!moved) return failure_of(moved, client, read.conversation);
   if (*moved) {
     receipts_.add_read(client.user.application, **moved);
     return protocol::encode_read_reply(id, (*moved)->horizon.read);
   }
   const auto stands = store_.find_conversation(client.user, conversation);
-  if (!stands) return failure_of(stands);
+  if (!stands) return failure_of(stands, client, read.conversation);
   return protocol::encode_read_reply(id, stands->read);
 }
 
@@ -108,7 +104,7 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
   const std::string conversation = name_of(client, typing.conversation);
   const auto audience =
       find_audience(store_, audiences_, client.user, conversation, clock_.steady());
-  if (!audience) return failure_of(audience);
+  if (!audience) return failure_of(audience, client, typing.conversation);
   std::vector<Identity> others = **audience;
   std::erase(others, client.user.identity);
   protocol::LooseEvent event;
@@ -142,7 +138,7 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
   const std::int64_t before =
       history.before == 0 ? std::numeric_limits<std::int64_t>::max() : history.before;
   const auto found = store_.history(client.user, conversation, before, history.limit + 1);
-  if (!found) return failure_of(found);
+  if (!found) return failure_of(found, client, history.conversation);
   std::vector<std::string> messages;
   std::size_t bytes = 0;
   for (const storage::Message& message : *found) {
@@ -167,7 +163,7 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
     before_id = std::move(mark->second);
   }
   const auto found = store_.list_conversations(client.user, before_time, before_id, list.limit + 1);
-  if (!found) return failure_of(found);
+  if (!found) return failure_of(found, client);
   std::vector<std::string> conversations;
   std::size_t bytes = 0;
   for (const storage::Conversation& conversation : *found) {
@@ -188,7 +184,7 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
   const auto found = store_.find_conversation(client.user, conversation);
   if (found) return protocol::encode_conversation_reply(id, text_of(*found));
   if (found.code() != ErrorCode::kAbsent || !find.conversation.id.empty()) {
-    return failure_of(found);
+    return failure_of(found, client, find.conversation);
   }
   // These people have not talked yet.
   storage::Conversation fresh;
@@ -206,7 +202,7 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
                                            const protocol::ListMembers& list) {
   const std::string conversation = name_of(client, list.conversation);
   const auto found = store_.members(client.user, conversation, list.after, list.limit + 1);
-  if (!found) return failure_of(found);
+  if (!found) return failure_of(found, client, list.conversation);
   std::vector<MemberView> members;
   for (const storage::Horizon& horizon : *found) {
     if (members.size() < list.limit) members.push_back(view_of(horizon));
@@ -218,14 +214,14 @@ Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t i
                                            const protocol::Block& block) {
   const auto done =
       store_.set_blocked(client.user, block.user, block.blocked, options_.max_blocks, clock_.now());
-  if (!done) return failure_of(done);
+  if (!done) return failure_of(done, client);
   return protocol::encode_block_reply(id, block.blocked);
 }
 
 Result<std::string> ConversationDesk::obey(const Client& client, std::uint32_t id,
                                            const protocol::ListBlocked&) {
   const auto found = store_.list_blocked(client.user);
-  if (!found) return failure_of(found);
+  if (!found) return failure_of(found, client);
   return protocol::encode_blocked_reply(id, *found);
 }
 

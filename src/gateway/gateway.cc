@@ -12,6 +12,8 @@ constexpr std::chrono::minutes kKeepExpired{10};
 // Rows go in portions, so that connects are not kept waiting, and up to a bound in one run.
 constexpr std::size_t kRemoveAtOnce = 1000;
 constexpr int kMaxPortions = 100;
+/// News without content: the store says what was revoked.
+constexpr std::string_view kRevokedSubject = "revoked";
 
 // Calls `remove(limit)` until little was left to remove. False: the store failed.
 template <class Remove>
@@ -43,6 +45,7 @@ Gateway::Gateway(GatewayOptions options, storage::Store& store, base::WorkerPool
       tasks_(workers),
       fenced_gauge_(metrics.gauge("countersign_gateway_fenced",
                                   "1 while revocations cannot be heard and nobody is accepted.")),
+      bus_(messaging == nullptr ? nullptr : &messaging->bus),
       messaging_(messaging == nullptr
                      ? nullptr
                      : std::make_unique<Messaging>(*messaging, store.messages(), hub_, tasks_,
@@ -68,11 +71,29 @@ Gateway::~Gateway() { stop(); }
 Result<void> Gateway::start() {
   if (auto begun = poller_.begin(); !begun) return begun;
   if (messaging_) messaging_->start();
+  if (bus_ != nullptr) {
+    auto hearing = bus_->subscribe(kRevokedSubject, [this](const bus::Payload&) { look_now(); });
+    if (!hearing) return hearing.failure();
+    revoked_ = *std::move(hearing);
+  }
   thread_ = std::thread([this] { follow(); });
   return {};
 }
 
+void Gateway::hasten_revocation() {
+  if (bus_ != nullptr) (void)bus_->publish(kRevokedSubject, {});
+}
+
+void Gateway::look_now() {
+  {
+    const std::lock_guard lock(mutex_);
+    look_ = true;
+  }
+  wake_.notify_all();
+}
+
 void Gateway::stop() {
+  revoked_.reset();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -90,7 +111,10 @@ std::unique_ptr<ChannelHandler> Gateway::open(std::string address, std::size_t s
 void Gateway::follow() {
   auto next_housekeeping = clock_.steady() + options_.housekeeping_interval;
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, options_.poller.interval, [this] { return stopping_; })) {
+  for (;;) {
+    wake_.wait_for(lock, options_.poller.interval, [this] { return stopping_ || look_; });
+    if (stopping_) return;
+    look_ = false;
     lock.unlock();
     (void)poller_.tick();  // it logs by itself
     fenced_gauge_.set(fenced() ? 1 : 0);

@@ -23,6 +23,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/worker_pool.h"
+#include "bus/bus.h"
 #include "gateway/channel.h"
 #include "gateway/connection_machine.h"
 #include "gateway/gateway_connection.h"
@@ -75,6 +76,9 @@ class Gateway {
   Result<void> start();
   /// Ends that thread. Idempotent.
   void stop();
+  /// Something may have been revoked: tells all nodes, this one included, to look now. Without a bus
+  /// between them they look twice a second. From any thread, at once.
+  void hasten_revocation();
 
   /// The handler of a new connection on shard `shard`.
   /// @param address  the client's, for the log.
@@ -111,6 +115,7 @@ class Gateway {
     return options_.store_clock != nullptr ? *options_.store_clock : clock_;
   }
   void follow();
+  void look_now();
   bool may_remove(base::SystemTime now);
   void remove_old(base::SystemTime now);
 
@@ -124,14 +129,17 @@ class Gateway {
   Hub hub_;
   Workers tasks_;
   base::Gauge& fenced_gauge_;
+  bus::Bus* const bus_;  // null: there is none
   std::unique_ptr<Messaging> messaging_;
   const ConnectionContext context_;
   base::JumpGuard jump_guard_;  // housekeep()'s
 
   std::mutex mutex_;
   std::condition_variable wake_;
+  bool look_ = false;  // something may have been revoked
   bool stopping_ = false;
   std::thread thread_;
+  std::unique_ptr<bus::Subscription> revoked_;
 };
 
 }  // namespace countersign::gateway

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bus/local/local_bus.h"
 #include "gateway/gateway_fixture.h"
 
 namespace countersign::gateway {
@@ -252,6 +253,34 @@ TEST_F(GatewayTest, HearsOfRevocationsByItselfOnceStarted) {
   gateway_->stop();
   work();
   EXPECT_EQ(channel.close_code, CloseCode::kRevoked);
+}
+
+TEST_F(GatewayTest, LooksForRevocationsAtOnceWhenAnyNodeSaysThatThereAreSome) {
+  const auto bus = bus::make_local_bus(clock_, metrics_);
+  const std::array<std::uint8_t, 32> master_key{};
+  const MessagingSetup messaging{{}, *bus, nullptr, master_key};
+  GatewayOptions options;
+  options.poller.interval = hours(1);
+  options.poller.fence_after = hours(2);
+  const auto make = [&] {
+    return std::make_unique<Gateway>(
+        options, *store_, *workers_, wall_, random_, metrics_, [this] { return ring_; },
+        Policy::default_policy(),
+        InstanceKeys("key", base::as_bytes("0123456789abcdef0123456789abcdef")), &messaging);
+  };
+  const auto here = make();
+  const auto there = make();
+  ASSERT_TRUE(here->start());
+  ASSERT_TRUE(there->start());
+  ASSERT_TRUE(
+      *store_->sessions().end_session(base::SessionHandle("session-1"), "sign_out", clock_.now()));
+  const auto head = *store_->revocations().head();
+  here->hasten_revocation();
+  for (const auto* node : {&here, &there}) {
+    while ((*node)->poller().position() < head) std::this_thread::yield();
+  }
+  here->stop();
+  there->stop();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "gateway/inbox_text.h"
 #include "protocol/inbox_messages.h"
 #include "protocol/server_messages.h"
+#include "storage/message_ids.h"
 
 namespace countersign::gateway {
 namespace {
@@ -71,6 +72,12 @@ bool holds(std::span<const Identity> users, const Identity& user) {
 }
 
 }  // namespace
+
+ErrorCode told(const Client& client, ErrorCode code, std::string_view conversation) {
+  if (code != ErrorCode::kAbsent) return code;
+  const bool guessed = !conversation.empty() && !is_group(conversation) && !client.instance.empty();
+  return guessed ? ErrorCode::kPermissionDenied : ErrorCode::kUnknownTarget;
+}
 
 // A message on its way into the store.
 struct MessageDesk::Job {
@@ -171,15 +178,23 @@ void MessageDesk::send(const Client& client, std::uint32_t id, protocol::Send co
   const auto now = clock_.steady();
   if (const auto known = audiences_.find(client.user.application, conversation, now);
       known && holds(*known, client.user.identity)) {
-    return send_to(std::move(job), *known);
+    return send_to_all(std::move(job), conversation, *known);
   }
-  const bool submitted = tasks_.try_submit([this, job, conversation, now] {
+  const bool submitted = tasks_.try_submit([this, job, client, conversation, now] {
     const auto found = find_audience(store_, audiences_, job->send.sender, conversation, now);
-    if (found) return send_to(job, **found);
-    const bool absent = found.code() == ErrorCode::kAbsent;
-    refuse(*job, {absent ? ErrorCode::kUnknownTarget : found.code(), {}});
+    if (found) return send_to_all(job, conversation, **found);
+    refuse(*job, {told(client, found.code(), conversation), {}});
   });
   if (!submitted) job->reply(fail(ErrorCode::kOverloaded, "workers are busy"));
+}
+
+void MessageDesk::send_to_all(std::shared_ptr<Job> job, std::string_view conversation,
+                              const std::vector<Identity>& members) {
+  const std::string& application = job->send.sender.application;
+  if (storage::direct_conversation_id(application, members) != conversation) {
+    return refuse(*job, {ErrorCode::kUnknownTarget, {}});
+  }
+  send_to(std::move(job), members);
 }
 
 void MessageDesk::send_to(std::shared_ptr<Job> job, std::vector<Identity> members) {
@@ -195,10 +210,13 @@ void MessageDesk::change_group(const Client& client, std::uint32_t id,
                                protocol::ChangeGroup command, Reply reply) {
   const std::size_t cost = std::max<std::size_t>(1, command.users.size());
   if (!within_budget(client, id, static_cast<double>(cost), reply)) return;
+  const bool create = command.action == protocol::ChangeGroup::Action::kCreate;
+  if (!create && !is_group(command.conversation)) {
+    return reply(protocol::encode_error(id, ErrorCode::kPermissionDenied));
+  }
   auto job = make_job(client, id, std::move(command.msg_id), std::move(reply));
   job->group_command = true;
   storage::Send& send = job->send;
-  const bool create = command.action == protocol::ChangeGroup::Action::kCreate;
   if (create) std::erase(command.users, client.user.identity);
   std::string content;
   append_part(content, command.conversation);
@@ -250,6 +268,7 @@ void MessageDesk::on_accepted(const std::shared_ptr<Job>& job, Result<storage::S
   }
   (sent->duplicate ? repeated_ : accepted_).add();
   publish(*job, *sent);
+  if (!sent->duplicate) charge_group(job, *sent);
   protocol::SendReply reply;
   reply.msg_id = job->send.msg_id;
   reply.conversation = sent->conversation;
@@ -313,10 +332,20 @@ void MessageDesk::publish(const Job& job, const storage::Sent& sent) {
   message.body = send.body;
   publisher_.entries(application, message, send.message_id, job.epoch, sent.deliveries);
   if (sent.fan_out_pending && wake_fan_out_) wake_fan_out_();
-  if (!send.instance.empty() && !send.group.empty() && sent.deliveries.size() > 2) {
-    budget_.charge(budget_name(send.sender), static_cast<double>(sent.deliveries.size() - 2),
+}
+
+void MessageDesk::charge_group(const std::shared_ptr<Job>& job, const storage::Sent& sent) {
+  if (job->send.instance.empty() || job->send.group.empty()) return;
+  const auto charge = [this, job](std::size_t members) {
+    if (members <= 2) return;  // one recipient was charged when the message came
+    budget_.charge(budget_name(job->send.sender), static_cast<double>(members - 2),
                    clock_.steady());
-  }
+  };
+  if (!sent.fan_out_pending) return charge(sent.deliveries.size());
+  (void)tasks_.try_submit([this, job, charge] {
+    const auto found = store_.find_conversation(job->send.sender, job->send.group);
+    if (found) charge(found->member_count);
+  });
 }
 
 Result<Audience> find_audience(storage::MessageStore& store, AudienceCache& cache,
@@ -324,6 +353,11 @@ Result<Audience> find_audience(storage::MessageStore& store, AudienceCache& cach
                                base::SteadyTime now) {
   Audience known = cache.find(user.application, conversation, now);
   if (!known) {
+    if (is_group(conversation)) {  // who has left still sees who was a member then
+      const auto own = store.find_conversation(user, conversation);
+      if (!own) return own.failure();
+      if (!own->member) return fail(ErrorCode::kPermissionDenied, "not a member any more");
+    }
     const auto found = store.members(user, conversation, std::nullopt, kMaxAudience + 1);
     if (!found) return found.failure();
     auto members = std::make_shared<std::vector<Identity>>();

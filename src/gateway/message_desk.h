@@ -40,6 +40,13 @@ struct Client {
   base::InstanceId instance;
 };
 
+/// What the client hears when the store's answer about a conversation is `code`. Absent is an
+/// unknown target. But the id of a direct conversation follows from its people, and whether two
+/// people have talked is theirs to know: a user who names one by its id hears 103 in both cases.
+/// The team's own backend may know.
+/// @param conversation  the id; empty if its people were named, the client among them.
+ErrorCode told(const Client& client, ErrorCode code, std::string_view conversation);
+
 /// The whole reply, or an error that is to be answered with its code alone.
 using Reply = std::function<void(Result<std::string> frame)>;
 
@@ -78,6 +85,10 @@ class MessageDesk {
   bool within_budget(const Client& client, std::uint32_t id, double cost, const Reply& reply);
   std::shared_ptr<Job> make_job(const Client& client, std::uint32_t id, std::string msg_id,
                                 Reply reply);
+  /// To the conversation's members of now, if they are still those whom its id stands for: after
+  /// somebody's data were erased, what was meant for all would come into another conversation.
+  void send_to_all(std::shared_ptr<Job> job, std::string_view conversation,
+                   const std::vector<Identity>& members);
   /// Direct: the members are known.
   void send_to(std::shared_ptr<Job> job, std::vector<Identity> members);
   void accept(std::shared_ptr<Job> job);
@@ -85,6 +96,8 @@ class MessageDesk {
   void open_unknown(const std::shared_ptr<Job>& job, storage::Sent sent);
   void refuse(const Job& job, const storage::SendRefusal& refusal);
   void publish(const Job& job, const storage::Sent& sent);
+  /// Each recipient of a message to a group counts, as each of those to several people does.
+  void charge_group(const std::shared_ptr<Job>& job, const storage::Sent& sent);
 
   const MessageDeskOptions options_;
   storage::MessageStore& store_;
@@ -108,7 +121,8 @@ class MessageDesk {
 inline constexpr std::size_t kMaxAudience = 100;
 
 /// The members of a conversation, from the cache or the store; blocks. kPermissionDenied if the
-/// asker is none of them, kAbsent. Of a group with more than kMaxAudience members an empty list.
+/// asker is none of them now, kAbsent. Of a group with more than kMaxAudience members an empty
+/// list.
 Result<Audience> find_audience(storage::MessageStore& store, AudienceCache& cache,
                                const storage::UserKey& user, std::string_view conversation,
                                base::SteadyTime now);

@@ -29,6 +29,22 @@ std::string_view token_secret(const Call& call, bool secure) {
   return sessions::is_pre_session(value) ? value : std::string_view();
 }
 
+/// What may end sessions or instances.
+bool may_revoke(Endpoint endpoint) {
+  switch (endpoint) {
+    case Endpoint::kSignOut:
+    case Endpoint::kChangePassword:
+    case Endpoint::kEndSession:
+    case Endpoint::kSignOutEverywhere:
+    case Endpoint::kAppSignOut:
+    case Endpoint::kAppEndInstance:
+    case Endpoint::kAppRevokeDevice:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /// The route that a CORS preflight asks about, or null.
 const Route* preflight_route(const net::Request& request) {
   return find_route(request.header("access-control-request-method"), request.path).route;
@@ -63,6 +79,9 @@ net::Awaitable<net::Response> Site::handle(net::Request& request, net::Shard& sh
   } catch (const std::exception& thrown) {
     base::log_error("handler_threw", {{"request_id", request.id}, {"what", thrown.what()}});
     response = problem(ErrorCode::kInternal, request.id);
+  }
+  if (match.route != nullptr && response.status < 400 && may_revoke(match.route->endpoint)) {
+    context_.options.revoked();
   }
   const Route* route = request.method == "OPTIONS" ? preflight_route(request) : match.route;
   add_common_headers(response, &request, route, context_.origin);

@@ -31,6 +31,8 @@ struct SiteOptions {
   int throttle_ipv4_bits = 32;
   /// What /readyz answers: success, or why not (the reason is logged, not shown). Must not block.
   std::function<Result<void>()> ready = [] { return Result<void>(); };
+  /// Called after a request that may have ended sessions or instances. Must not block.
+  std::function<void()> revoked = [] {};
 };
 
 struct SiteContext {

@@ -57,7 +57,7 @@ test("a stranger to a conversation can neither read nor write nor touch it", asy
   ]) {
     assert.equal(code(await e.gateway.command(verb, body)), 103, verb);
   }
-  assert.equal(code(await e.gateway.command("history", { conv: "c-unknown" })), 102);
+  assert.equal(code(await e.gateway.command("history", { conv: "c-unknown" })), 103, "whether it exists is nobody's business");
 });
 
 test("nobody can send in somebody else's name", async () => {
