@@ -204,6 +204,7 @@ export class OutboxRunner {
         this.#events.sending(action.id);
         break;
       case "queued":
+        if (action.ours) this.#tell({ queued: action.id });
         this.#events.queued(action.id);
         break;
       case "accepted":
@@ -275,12 +276,13 @@ export class OutboxRunner {
 
   #onTold(data: unknown): void {
     if (!isBody(data) || data["person"] !== this.#person) return;
-    const { added, retry, discard, sending, accepted, acceptance, failed, wiped } = data;
+    const { added, retry, discard, sending, queued, accepted, acceptance, failed, wiped } = data;
     const record = decodeRecord(added);
     if (record !== null) this.#dispatch({ type: "add", record });
     if (typeof retry === "string") this.#dispatch({ type: "retry", id: retry });
     if (typeof discard === "string") this.#dispatch({ type: "discard", id: discard });
     if (typeof sending === "string") this.#dispatch({ type: "sendsElsewhere", id: sending });
+    if (typeof queued === "string") this.#dispatch({ type: "queuedElsewhere", id: queued });
     if (typeof accepted === "string" && isBody(acceptance)) {
       this.#dispatch({ type: "accepted", id: accepted, acceptance: acceptance as unknown as Acceptance });
     }

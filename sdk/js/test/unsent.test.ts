@@ -107,6 +107,36 @@ describe("Unsent messages", () => {
     expect(second.client.unsentCount).toBe(0);
   });
 
+  test("go out although the tab that was sending them died, and stay in order", async () => {
+    const world = makeWorld();
+    const tab = world.browser.openTab();
+    await chatting(world, alice, tab);
+    const second = await chatting(world, alice);
+    world.server.refuseNext("send", { code: 113, temporary: true, retry_after_ms: 60_000 });
+    const conversation = second.client.messages.conversation("bob");
+    const { message } = conversation.send("one");
+    const { message: next } = conversation.send("two");
+    await pass(50);
+    tab.reload();
+    await pass(1_000);
+    expect(texts(world)).toEqual(["one", "two"]);
+    expect([message.state, next.state]).toEqual(["accepted", "accepted"]);
+  });
+
+  test("are shown as waiting in every tab while the one that sends them waits", async () => {
+    const world = makeWorld();
+    await chatting(world, alice);
+    const second = await chatting(world, alice);
+    world.server.refuseNext("send", { code: 113, temporary: true, retry_after_ms: 5_000 });
+    const { message } = second.client.messages.conversation("bob").send("patience");
+    const states: string[] = [];
+    message.on("state", ({ state }) => states.push(state));
+    await pass(1_000);
+    expect(states).toEqual(["sending", "queued"]);
+    await pass(5_000);
+    expect(states).toEqual(["sending", "queued", "sending", "accepted"]);
+  });
+
   test.each([{ locks: false }, { broadcast: false }, { storage: false }])(
     "go out, and not twice, where tabs know nothing of each other (%j)",
     async (features) => {
