@@ -48,8 +48,8 @@ export interface Acceptance {
 
 export type OutboxInput =
   | { readonly type: "add"; readonly record: OutboxRecord }
-  /** All that the storage has: what is not in it has been dealt with by another tab. */
-  | { readonly type: "loaded"; readonly records: readonly OutboxRecord[] }
+  /** All that the storage has; what is gone from it has been dealt with by another tab. */
+  | { readonly type: "loaded"; readonly records: readonly OutboxRecord[]; readonly gone: readonly string[] }
   /** This tab sends from now on. */
   | { readonly type: "ready" }
   | { readonly type: "unready" }
@@ -152,7 +152,7 @@ export class OutboxMachine {
         if (this.#find(input.record.id) === undefined) this.#items.push(fresh(input.record));
         break;
       case "loaded":
-        this.#onLoaded(input.records);
+        this.#onLoaded(input.records, new Set(input.gone));
         break;
       case "ready":
         // What another tab was sending when it went is this one's now.
@@ -246,10 +246,10 @@ export class OutboxMachine {
     return new CountersignError(codeMessageExpired, expired ? undefined : "It could not be sent within seven days.");
   }
 
-  #onLoaded(records: readonly OutboxRecord[]): void {
+  #onLoaded(records: readonly OutboxRecord[], gone: ReadonlySet<string>): void {
     const stored = new Map(records.map((record) => [record.id, record]));
     // What another tab has dealt with unheard is told by the inbox.
-    this.#items = this.#items.filter(({ record }) => stored.has(record.id));
+    this.#items = this.#items.filter(({ record }) => !gone.has(record.id));
     for (const item of this.#items) {
       if (stored.get(item.record.id)?.attempted) item.record = { ...item.record, attempted: true };
     }
