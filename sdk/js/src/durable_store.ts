@@ -2,7 +2,8 @@
  * What outlives a page: small records under text keys, in IndexedDB; where that is missing in local storage;
  * where that is forbidden too in memory, for as long as the page lives.
  *
- * A store that begins to fail is replaced by memory (`SteadyStore`), so that nothing waits for it for ever.
+ * A store that begins to fail is replaced by memory (`SteadyStore`), so that nothing waits for it for ever and
+ * nothing that the page knows is lost with it.
  * Operations settle when they are done, and are done in the order of the calls.
  */
 import type { KeyValueStore } from "./environment.js";
@@ -165,10 +166,15 @@ export class IndexedDbStore implements DurableStore {
   }
 }
 
-/** A store that turns into memory when it fails: what waits for it then goes on. */
+/**
+ * A store that turns into memory when it fails: what waits for it then goes on. The memory has all that this page
+ * has read of the store and written to it; what is removed later is removed from the store as well, if that lets it.
+ */
 export class SteadyStore implements DurableStore {
-  #store: DurableStore;
+  readonly #store: DurableStore;
   readonly #failed: (kind: StoreKind, thrown: unknown) => void;
+  readonly #known = new MemoryStore();
+  #givenUp = false;
 
   /** @param failed  told once, when the store is given up. */
   constructor(store: DurableStore, failed: (kind: StoreKind, thrown: unknown) => void) {
@@ -177,35 +183,44 @@ export class SteadyStore implements DurableStore {
   }
 
   get kind(): StoreKind {
-    return this.#store.kind;
-  }
-  get(key: string): Promise<unknown> {
-    return this.#try((store) => store.get(key));
-  }
-  put(key: string, value: unknown): Promise<void> {
-    return this.#try((store) => store.put(key, value));
-  }
-  remove(key: string): Promise<void> {
-    return this.#try((store) => store.remove(key));
-  }
-  list(prefix: string): Promise<[string, unknown][]> {
-    return this.#try((store) => store.list(prefix));
-  }
-  removeAll(prefix: string): Promise<void> {
-    return this.#try((store) => store.removeAll(prefix));
+    return this.#givenUp ? "memory" : this.#store.kind;
   }
 
-  async #try<T>(use: (store: DurableStore) => Promise<T>): Promise<T> {
-    const used = this.#store;
-    try {
-      return await use(used);
-    } catch (thrown) {
-      if (used === this.#store) {
-        this.#store = new MemoryStore();
-        this.#failed(used.kind, thrown);
-      }
-      return use(this.#store);
+  async get(key: string): Promise<unknown> {
+    const value = await this.#try((store) => store.get(key));
+    if (!this.#givenUp) await this.#known.put(key, value);
+    return this.#known.get(key);
+  }
+  async put(key: string, value: unknown): Promise<void> {
+    await this.#try((store) => store.put(key, value));
+    await this.#known.put(key, value);
+  }
+  async list(prefix: string): Promise<[string, unknown][]> {
+    const found = await this.#try((store) => store.list(prefix));
+    if (!this.#givenUp) {
+      void this.#known.removeAll(prefix);
+      for (const [key, value] of found ?? []) void this.#known.put(key, value);
     }
+    return this.#known.list(prefix);
+  }
+  async remove(key: string): Promise<void> {
+    await this.#try((store) => store.remove(key), true);
+    await this.#known.remove(key);
+  }
+  async removeAll(prefix: string): Promise<void> {
+    await this.#try((store) => store.removeAll(prefix), true);
+    await this.#known.removeAll(prefix);
+  }
+
+  /** @return what the store answers; `undefined` when it has been given up. */
+  async #try<T>(use: (store: DurableStore) => Promise<T>, always = false): Promise<T | undefined> {
+    try {
+      if (!this.#givenUp || always) return await use(this.#store);
+    } catch (thrown) {
+      if (!this.#givenUp) this.#failed(this.#store.kind, thrown);
+      this.#givenUp = true;
+    }
+    return undefined;
   }
 }
 

@@ -48,15 +48,16 @@ export interface Acceptance {
 
 export type OutboxInput =
   | { readonly type: "add"; readonly record: OutboxRecord }
-  /** All that the storage has: what is not in it has been dealt with by another tab. */
-  | { readonly type: "loaded"; readonly records: readonly OutboxRecord[] }
+  /** All that the storage has; what is gone from it has been dealt with by another tab. */
+  | { readonly type: "loaded"; readonly records: readonly OutboxRecord[]; readonly gone: readonly string[] }
   /** This tab sends from now on. */
   | { readonly type: "ready" }
   | { readonly type: "unready" }
   | { readonly type: "accepted"; readonly id: string; readonly acceptance: Acceptance }
   | { readonly type: "refused"; readonly id: string; readonly error: CountersignError }
-  /** Another tab tells that it sends a message, or that one has failed. */
+  /** Another tab tells that it sends a message, that it will do so again, or that one has failed. */
   | { readonly type: "sendsElsewhere"; readonly id: string }
+  | { readonly type: "queuedElsewhere"; readonly id: string }
   | { readonly type: "failedElsewhere"; readonly id: string; readonly error: CountersignError }
   | { readonly type: "retry"; readonly id: string }
   | { readonly type: "discard"; readonly id: string }
@@ -67,7 +68,8 @@ export type OutboxInput =
 export type OutboxAction =
   | { readonly do: "send"; readonly record: OutboxRecord }
   | { readonly do: "sending"; readonly id: string }
-  | { readonly do: "queued"; readonly id: string }
+  /** `ours`: this tab was sending it. */
+  | { readonly do: "queued"; readonly id: string; readonly ours: boolean }
   | { readonly do: "accepted"; readonly record: OutboxRecord; readonly acceptance: Acceptance }
   | { readonly do: "failed"; readonly record: OutboxRecord; readonly error: CountersignError }
   | { readonly do: "discarded"; readonly id: string }
@@ -91,6 +93,7 @@ export const maxUnsent = 1_000;
 
 interface Item {
   record: OutboxRecord;
+  /** `sending`: by this tab if it is ready, by another if not. */
   state: "queued" | "sending" | "failed";
   attempt: number;
   notBefore: number;
@@ -149,17 +152,16 @@ export class OutboxMachine {
         if (this.#find(input.record.id) === undefined) this.#items.push(fresh(input.record));
         break;
       case "loaded":
-        this.#onLoaded(input.records);
+        this.#onLoaded(input.records, new Set(input.gone));
         break;
       case "ready":
+        // What another tab was sending when it went is this one's now.
+        this.#waitAnew();
         this.#ready = true;
-        // A new connection owes nothing to the troubles of the one before.
-        for (const item of this.#items) item.notBefore = 0;
         break;
       case "unready":
+        this.#waitAnew();
         this.#ready = false;
-        this.#pausedUntil = Number.NEGATIVE_INFINITY;
-        for (const item of this.#items) if (item.state === "sending") this.#wait(item, 0);
         break;
       case "accepted":
         this.#onAccepted(input.id, input.acceptance);
@@ -168,7 +170,10 @@ export class OutboxMachine {
         this.#onRefused(input.id, input.error);
         break;
       case "sendsElsewhere":
-        if (this.#find(input.id)?.state === "queued") this.#toSending(this.#find(input.id));
+        this.#onSendsElsewhere(input.id);
+        break;
+      case "queuedElsewhere":
+        this.#onQueuedElsewhere(input.id);
         break;
       case "failedElsewhere":
         this.#fail(this.#find(input.id), input.error, false);
@@ -226,8 +231,7 @@ export class OutboxMachine {
     this.#actions.push({ do: "send", record: item.record });
   }
 
-  #toSending(item: Item | undefined): void {
-    if (item === undefined) return;
+  #toSending(item: Item): void {
     item.state = "sending";
     this.#actions.push({ do: "sending", id: item.record.id });
   }
@@ -242,14 +246,29 @@ export class OutboxMachine {
     return new CountersignError(codeMessageExpired, expired ? undefined : "It could not be sent within seven days.");
   }
 
-  #onLoaded(records: readonly OutboxRecord[]): void {
-    const stored = new Set(records.map(({ id }) => id));
+  #onLoaded(records: readonly OutboxRecord[], gone: ReadonlySet<string>): void {
+    const stored = new Map(records.map((record) => [record.id, record]));
     // What another tab has dealt with unheard is told by the inbox.
-    this.#items = this.#items.filter(({ record: { id }, state }) => stored.has(id) || state === "sending");
+    this.#items = this.#items.filter(({ record }) => !gone.has(record.id));
+    for (const item of this.#items) {
+      if (stored.get(item.record.id)?.attempted) item.record = { ...item.record, attempted: true };
+    }
     const known = new Set(this.#items.map(({ record }) => record.id));
     const others = records.filter(({ id }) => !known.has(id)).map(fresh);
     // Ids sort by time, so what lay there before comes before what was written since.
     this.#items = [...this.#items, ...others].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+  }
+
+  // What other tabs say of sending is old where this one sends: the last words of the one before.
+
+  #onSendsElsewhere(id: string): void {
+    const item = this.#find(id);
+    if (!this.#ready && item?.state === "queued") this.#toSending(item);
+  }
+
+  #onQueuedElsewhere(id: string): void {
+    const item = this.#find(id);
+    if (!this.#ready && item?.state === "sending") this.#wait(item, 0);
   }
 
   #onAccepted(id: string, acceptance: Acceptance): void {
@@ -263,7 +282,7 @@ export class OutboxMachine {
 
   #onRefused(id: string, error: CountersignError): void {
     const item = this.#find(id);
-    if (item === undefined || item.state !== "sending") return;
+    if (!this.#ready || item?.state !== "sending") return;
     if (waitsForConnection.has(error.code)) {
       this.#wait(item, backoffDelayMs(++item.attempt, this.#random()));
     } else if (error.temporary) {
@@ -278,7 +297,16 @@ export class OutboxMachine {
   #wait(item: Item, ms: number): void {
     item.state = "queued";
     item.notBefore = this.#moment.now + ms;
-    this.#actions.push({ do: "queued", id: item.record.id });
+    this.#actions.push({ do: "queued", id: item.record.id, ours: this.#ready });
+  }
+
+  /** Nobody sends at this moment, and a new connection owes nothing to the troubles of the one before. */
+  #waitAnew(): void {
+    this.#pausedUntil = Number.NEGATIVE_INFINITY;
+    for (const item of this.#items) {
+      if (item.state === "sending") this.#wait(item, 0);
+      item.notBefore = 0;
+    }
   }
 
   #fail(item: Item | undefined, error: CountersignError, ours: boolean): void {
@@ -296,7 +324,7 @@ export class OutboxMachine {
     this.#drop(item);
     const record = { ...item.record, created: this.#moment.time, failure: null };
     this.#items.push(fresh(record));
-    this.#actions.push({ do: "keep", record }, { do: "queued", id });
+    this.#actions.push({ do: "keep", record }, { do: "queued", id, ours: false });
   }
 
   #onDiscard(id: string): void {

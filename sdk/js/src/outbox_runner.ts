@@ -92,8 +92,18 @@ export class OutboxRunner {
 
   /** Takes up what the storage has. */
   async load(): Promise<void> {
+    const before = this.#machine.records;
     const found = await this.#store.list(outboxPrefix(this.#person));
-    this.#dispatch({ type: "loaded", records: found.map(([, value]) => decodeRecord(value)).filter(present) });
+    const records = found.map(([, value]) => decodeRecord(value)).filter(present);
+    const listed = new Set(records.map(({ id }) => id));
+    // A storage that is this page's alone, for instance since it failed, says nothing of other tabs.
+    const dealtWith = this.#keeps ? before.filter(({ id }) => !listed.has(id)) : [];
+    this.#dispatch({ type: "loaded", records, gone: dealtWith.map(({ id }) => id) });
+  }
+
+  /** Whether what this tab keeps outlives it, and other tabs have it. */
+  get #keeps(): boolean {
+    return this.#store.kind !== "memory";
   }
 
   /** Keeps a message and sends it when its turn comes. Settles when it is kept. */
@@ -104,7 +114,7 @@ export class OutboxRunner {
       --this.#adding;
       if (this.#stopped) return;
       this.#dispatch({ type: "add", record });
-      this.#tell({ added: record });
+      this.#tell({ added: record, kept: this.#keeps });
     });
     this.#writing = added.catch(() => undefined);
     return added;
@@ -148,7 +158,7 @@ export class OutboxRunner {
       return until;
     };
     const { locks } = this.#environment;
-    if (locks === null || this.#channel === null || this.#store.kind === "memory") {
+    if (locks === null || this.#channel === null || !this.#keeps) {
       void held();
       return;
     }
@@ -204,6 +214,7 @@ export class OutboxRunner {
         this.#events.sending(action.id);
         break;
       case "queued":
+        if (action.ours) this.#tell({ queued: action.id });
         this.#events.queued(action.id);
         break;
       case "accepted":
@@ -273,14 +284,21 @@ export class OutboxRunner {
     }
   }
 
+  /** What its writer cannot keep, a tab that can keeps. */
+  #onAdded(record: OutboxRecord, kept: boolean): void {
+    if (!kept) void this.#store.put(this.#keyOf(record.id), record);
+    this.#dispatch({ type: "add", record });
+  }
+
   #onTold(data: unknown): void {
     if (!isBody(data) || data["person"] !== this.#person) return;
-    const { added, retry, discard, sending, accepted, acceptance, failed, wiped } = data;
+    const { added, retry, discard, sending, queued, accepted, acceptance, failed, wiped } = data;
     const record = decodeRecord(added);
-    if (record !== null) this.#dispatch({ type: "add", record });
+    if (record !== null) this.#onAdded(record, data["kept"] !== false);
     if (typeof retry === "string") this.#dispatch({ type: "retry", id: retry });
     if (typeof discard === "string") this.#dispatch({ type: "discard", id: discard });
     if (typeof sending === "string") this.#dispatch({ type: "sendsElsewhere", id: sending });
+    if (typeof queued === "string") this.#dispatch({ type: "queuedElsewhere", id: queued });
     if (typeof accepted === "string" && isBody(acceptance)) {
       this.#dispatch({ type: "accepted", id: accepted, acceptance: acceptance as unknown as Acceptance });
     }

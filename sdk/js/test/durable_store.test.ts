@@ -87,6 +87,27 @@ test("A store that fails is replaced by memory, once, and whoever waits goes on"
   expect(store.kind).toBe("memory");
 });
 
+test("A store that fails takes nothing along that was read or written, and still loses what is removed", async () => {
+  const failing = new MemoryStore();
+  await failing.put("read/1", 1);
+  await failing.put("gone/1", 1);
+  const store = new SteadyStore(failing, () => undefined);
+  await store.list("read/");
+  await store.list("gone/");
+  await store.put("written/1", 2);
+  // Another tab.
+  await failing.remove("gone/1");
+  await store.list("gone/");
+  const refuse = (): Promise<never> => Promise.reject(new DOMException("full", "QuotaExceededError"));
+  Object.assign(failing, { put: refuse, get: refuse, list: refuse });
+  await store.put("written/2", 3);
+  expect(await store.list("")).toEqual([["read/1", 1], ["written/1", 2], ["written/2", 3]]);
+  await store.remove("read/1");
+  await store.removeAll("written/");
+  expect(await store.list("")).toEqual([]);
+  expect(await MemoryStore.prototype.list.call(failing, "")).toEqual([]);
+});
+
 test("Ids have the form of RFC 9562, version 7, and sort by time", () => {
   const random = Uint8Array.from({ length: 10 }, () => 255);
   const id = uuid7(0x017f22e279b0, random);

@@ -91,6 +91,8 @@ export class FakeDisk implements DurableStore {
   readonly #memory = new MemoryStore();
   kind: DurableStore["kind"] = "indexeddb";
   failing = false;
+  /** Nothing more is taken, everything else is done. */
+  full = false;
   /** Keys in the order in which they were written. */
   readonly writes: string[] = [];
 
@@ -101,11 +103,7 @@ export class FakeDisk implements DurableStore {
     return {
       kind: this.kind,
       get: (key) => whileAlive(() => memory.get(key)),
-      put: (key, value) =>
-        whileAlive(() => {
-          this.writes.push(key);
-          return memory.put(key, structuredClone(value));
-        }),
+      put: (key, value) => whileAlive(() => this.#write(key, value)),
       remove: (key) => whileAlive(() => memory.remove(key)),
       list: (prefix) => whileAlive(() => memory.list(prefix)),
       removeAll: (prefix) => whileAlive(() => memory.removeAll(prefix)),
@@ -116,10 +114,7 @@ export class FakeDisk implements DurableStore {
     return this.#after(() => this.#memory.get(key));
   }
   put(key: string, value: unknown): Promise<void> {
-    return this.#after(() => {
-      this.writes.push(key);
-      return this.#memory.put(key, structuredClone(value));
-    });
+    return this.#after(() => this.#write(key, value));
   }
   remove(key: string): Promise<void> {
     return this.#after(() => this.#memory.remove(key));
@@ -131,9 +126,15 @@ export class FakeDisk implements DurableStore {
     return this.#after(() => this.#memory.removeAll(prefix));
   }
 
+  #write(key: string, value: unknown): Promise<void> {
+    if (this.full) throw new DOMException("no room", "QuotaExceededError");
+    this.writes.push(key);
+    return this.#memory.put(key, structuredClone(value));
+  }
+
   async #after<T>(act: () => Promise<T>, page?: { readonly alive: boolean }): Promise<T> {
     await new Promise<void>((done) => setTimeout(() => page?.alive !== false && done(), 1));
-    if (this.failing) throw new DOMException("no room", "QuotaExceededError");
+    if (this.failing) throw new DOMException("closed", "InvalidStateError");
     return act();
   }
 }

@@ -108,7 +108,29 @@ describe("The queue", () => {
   test("sends again after a loss what had no answer", () => {
     const bench = new Bench();
     bench.feed({ type: "add", record: record("1") }, { type: "ready" });
-    expect(bench.feed({ type: "unready" })).toContainEqual({ do: "queued", id: "1" });
+    expect(bench.feed({ type: "unready" })).toContainEqual({ do: "queued", id: "1", ours: true });
+    expect(bench.sent({ type: "ready" })).toEqual(["1"]);
+  });
+
+  test("takes over what another tab was sending when it went", () => {
+    const bench = new Bench();
+    bench.feed({ type: "add", record: record("1") }, { type: "add", record: record("2") });
+    expect(bench.feed({ type: "sendsElsewhere", id: "1" })).toContainEqual({ do: "sending", id: "1" });
+    // What it had told the storage, the storage tells.
+    const kept = [record("1", { attempted: true }), record("2")];
+    bench.feed({ type: "loaded", records: kept, gone: [] });
+    expect(bench.sent({ type: "ready" })).toEqual(["1"]);
+    // Its last word may come late.
+    bench.feed({ type: "queuedElsewhere", id: "1" }, { type: "sendsElsewhere", id: "2" });
+    expect(bench.sent({ type: "accepted", id: "1", acceptance: acceptance() })).toEqual(["2"]);
+  });
+
+  test("does not give up what another tab may have sent", () => {
+    const bench = new Bench();
+    const content = { text: "x", expiresIn: 1 };
+    bench.feed({ type: "add", record: record("1", { content }) });
+    bench.now = 5_000;
+    bench.feed({ type: "loaded", records: [record("1", { content, attempted: true })], gone: [] });
     expect(bench.sent({ type: "ready" })).toEqual(["1"]);
   });
 
@@ -137,7 +159,7 @@ describe("The queue", () => {
   test("sends a failed message again only when asked to, and forgets what is discarded", () => {
     const bench = new Bench();
     const failure = { code: 214, message: "no" };
-    bench.feed({ type: "loaded", records: [record("1", { failure }), record("2", { failure })] });
+    bench.feed({ type: "loaded", records: [record("1", { failure }), record("2", { failure })], gone: [] });
     expect(bench.sent({ type: "ready" })).toEqual([]);
     expect(bench.sent({ type: "retry", id: "1" })).toEqual(["1"]);
     expect(bench.feed({ type: "discard", id: "2" })).toContainEqual({ do: "remove", id: "2" });
@@ -147,8 +169,10 @@ describe("The queue", () => {
   test("takes from the storage what is there, and drops what another tab has dealt with", () => {
     const bench = new Bench();
     bench.feed({ type: "add", record: record("2") }, { type: "add", record: record("3") });
-    bench.feed({ type: "loaded", records: [record("3"), record("1")] });
-    expect(bench.machine.records.map(({ id }) => id)).toEqual(["1", "3"]);
+    bench.feed({ type: "sendsElsewhere", id: "2" });
+    bench.feed({ type: "add", record: record("4") });
+    bench.feed({ type: "loaded", records: [record("3"), record("1")], gone: ["2"] });
+    expect(bench.machine.records.map(({ id }) => id)).toEqual(["1", "3", "4"]);
   });
 });
 
@@ -220,7 +244,7 @@ test("In any order of events every message is accepted once, in the order of its
         due = null;
         current = new OutboxMachine(random);
         stored = new Map([...stored].sort(([a], [b]) => (a < b ? -1 : 1)));
-        feed({ type: "loaded", records: [...stored.values()] });
+        feed({ type: "loaded", records: [...stored.values()], gone: [] });
       } else if (event === 5 && due !== null && now >= due) feed({ type: "timer" });
       else answer(false);
     }

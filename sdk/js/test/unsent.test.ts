@@ -107,6 +107,36 @@ describe("Unsent messages", () => {
     expect(second.client.unsentCount).toBe(0);
   });
 
+  test("go out although the tab that was sending them died, and stay in order", async () => {
+    const world = makeWorld();
+    const tab = world.browser.openTab();
+    await chatting(world, alice, tab);
+    const second = await chatting(world, alice);
+    world.server.refuseNext("send", { code: 113, temporary: true, retry_after_ms: 60_000 });
+    const conversation = second.client.messages.conversation("bob");
+    const { message } = conversation.send("one");
+    const { message: next } = conversation.send("two");
+    await pass(50);
+    tab.reload();
+    await pass(1_000);
+    expect(texts(world)).toEqual(["one", "two"]);
+    expect([message.state, next.state]).toEqual(["accepted", "accepted"]);
+  });
+
+  test("are shown as waiting in every tab while the one that sends them waits", async () => {
+    const world = makeWorld();
+    await chatting(world, alice);
+    const second = await chatting(world, alice);
+    world.server.refuseNext("send", { code: 113, temporary: true, retry_after_ms: 5_000 });
+    const { message } = second.client.messages.conversation("bob").send("patience");
+    const states: string[] = [];
+    message.on("state", ({ state }) => states.push(state));
+    await pass(1_000);
+    expect(states).toEqual(["sending", "queued"]);
+    await pass(5_000);
+    expect(states).toEqual(["sending", "queued", "sending", "accepted"]);
+  });
+
   test.each([{ locks: false }, { broadcast: false }, { storage: false }])(
     "go out, and not twice, where tabs know nothing of each other (%j)",
     async (features) => {
@@ -177,6 +207,90 @@ describe("Unsent messages", () => {
     await pass(500);
     expect(message.state).toBe("accepted");
     expect(texts(world)).toEqual(["unheard of"]);
+  });
+});
+
+describe("Unsent messages, when the storage fails,", () => {
+  test.each(["failing", "full"] as const)("go out all the same, those it had taken as well (%s)", async (trouble) => {
+    const world = makeWorld();
+    const a = await chatting(world, alice);
+    offline(world);
+    const conversation = a.client.messages.conversation("bob");
+    const { message } = conversation.send("one");
+    await pass(100);
+    world.browser.disk[trouble] = true;
+    const { message: next } = conversation.send("two");
+    await pass(100);
+    world.server.down = false;
+    await pass(16_000);
+    expect(texts(world)).toEqual(["one", "two"]);
+    expect([message.state, next.state, a.client.unsentCount]).toEqual(["accepted", "accepted", 0]);
+  });
+
+  test("go out although the person was away from this page in between", async () => {
+    const world = makeWorld();
+    const a = await chatting(world, alice);
+    offline(world);
+    a.client.messages.conversation("bob").send("later");
+    await pass(100);
+    world.browser.disk.failing = true;
+    await Promise.all([a.client.terminate(), pass(2_000)]);
+    world.server.down = false;
+    await Promise.all([a.client.connect(), pass(500)]);
+    expect(texts(world)).toEqual(["later"]);
+  });
+
+  test.each(["failing", "full"] as const)("go out through another tab that has heard of them (%s)", async (trouble) => {
+    const world = makeWorld();
+    const tab = world.browser.openTab();
+    const first = await chatting(world, alice, tab);
+    const second = await chatting(world, alice);
+    offline(world);
+    world.browser.disk[trouble] = true;
+    first.client.messages.conversation("bob").send("heard of");
+    await pass(100);
+    tab.reload();
+    world.server.down = false;
+    await pass(16_000);
+    expect(texts(world)).toEqual(["heard of"]);
+    expect(second.client.unsentCount).toBe(0);
+  });
+
+  test("are kept by another tab whose storage does not", async () => {
+    const world = makeWorld();
+    const tab = world.browser.openTab({ storage: false });
+    const first = await chatting(world, alice, tab);
+    const second = await chatting(world, alice);
+    offline(world);
+    first.client.messages.conversation("bob").send("kept");
+    await pass(100);
+    tab.reload();
+    second.client.disconnect();
+    world.server.down = false;
+    await chatting(world, alice);
+    await pass(500);
+    expect(texts(world)).toEqual(["kept"]);
+  });
+
+  test("are removed from it when they are discarded, and at sign-out", async () => {
+    const world = makeWorld();
+    const a = await chatting(world, alice);
+    offline(world);
+    const conversation = a.client.messages.conversation("bob");
+    const { message } = conversation.send("one");
+    conversation.send("two");
+    await pass(100);
+    world.browser.disk.full = true;
+    conversation.send("three");
+    await pass(100);
+    a.client.messages.discard(message);
+    const left = Promise.all([pass(100), world.browser.disk.list("outbox/")]).then(([, found]) => found.length);
+    await pass(100);
+    expect(await left).toBe(1);
+    await Promise.all([a.client.signOut({ discardUnsent: true }), pass(2_000)]);
+    const after = world.browser.disk.list("");
+    await pass(10);
+    expect(await after).toEqual([]);
   });
 });
 
