@@ -5,7 +5,7 @@ import { newPerson } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
 import { mint } from "../support/tickets.mjs";
 import { assertProblem, limits, startVictim } from "../support/victim.mjs";
-import { eventually, within } from "../support/waiting.mjs";
+import { eventually } from "../support/waiting.mjs";
 import { Gateway, WebSocketClient, opcodes } from "../support/websocket.mjs";
 
 const { server, newPlace, ticketFor, assertAlive } = await startVictim();
@@ -152,7 +152,7 @@ test("gateway: a flood of commands is slowed with 111, then closed with 4113", a
   assert.ok(refused.every((object) => object.error.temporary && object.error.retry_after_ms > 0));
 });
 
-test("gateway: who never reads is dropped, and memory stays", async () => {
+test("gateway: who asks on and on and never reads is closed with 4108, and memory stays", async () => {
   const quick = await startServer({ settings: { "limits.max_queued_bytes": 4096, "limits.commands_per_second": 100000 } });
   const ticket = mint({ key: quick.applicationKey, secret: quick.applicationSecret, username: "deaf" });
   const gateway = await Gateway.connect(quick, ticket);
@@ -160,12 +160,19 @@ test("gateway: who never reads is dropped, and memory stays", async () => {
   gateway.socket.socket.pause();
   let id = 10;
   const flood = () => Array.from({ length: 1500 }, () => `{"id":${++id},"frobnicate":{}}`).join("\n");
-  const ended = new Promise((resolve) => gateway.socket.socket.once("close", resolve));
-  for (let i = 0; i < 200; ++i) gateway.socket.send(flood());
+  const dropped = async () => {
+    gateway.socket.send(flood());
+    return quick.metric("countersign_net_slow_readers_total");
+  };
+  await eventually(dropped, (count) => count === 1, "the server to drop who never reads");
   assert.equal((await quick.client().get("/healthz")).status, 200);
   assert.ok(quick.memory() - before < 16 * 1024, "replies pile up");
-  gateway.socket.drop();
-  await within(ended, "the socket's end");
+  // Whoever reads after all finds some replies, and last the reason.
+  gateway.socket.socket.resume();
+  assert.equal((await gateway.closed).code, 4108);
+  const replies = gateway.objects.all.filter((object) => object.error);
+  assert.ok(replies.length < id, "not all were written");
+  await eventually(() => quick.metric("countersign_net_websockets"), (count) => count === 0, "the end of the connection");
 });
 
 test("gateway: a half-open connection, whose client is gone without a word, is closed with 4112", async () => {

@@ -6,8 +6,9 @@ import net from "node:net";
 import path from "node:path";
 import test from "node:test";
 import { newName, newPassword, newPerson } from "../support/people.mjs";
-import { countersign, execute, root, temporaryFolder } from "../support/process.mjs";
+import { countersign, execute, temporaryFolder } from "../support/process.mjs";
 import { freePort, refusedStart, startServer } from "../support/server.mjs";
+import { smallDisk } from "../support/small_disk.mjs";
 import { assertProblem } from "../support/victim.mjs";
 import { Gateway } from "../support/websocket.mjs";
 
@@ -201,16 +202,9 @@ async function assertFullAndBack(small, makeRoom) {
 }
 
 test("a full disk, played: sign-up is refused with 721, nothing is lost, and room ends it", async () => {
-  const folder = temporaryFolder("full");
-  const library = path.join(folder, "small_disk.so");
-  const made = await execute("gcc", ["-shared", "-fPIC", "-o", library, path.join(root, "tests/support/small_disk.c"), "-ldl"]);
-  assert.equal(made.code, 0, made.stderr);
-  const dataDir = path.join(folder, "var");
-  const small = await startServer({
-    dataDir,
-    env: { LD_PRELOAD: library, SMALL_DISK: dataDir, SMALL_DISK_BYTES: String(5_000_000) },
-  });
-  await assertFullAndBack(small, async () => fs.writeFileSync(path.join(dataDir, "more-room"), ""));
+  const disk = await smallDisk(5_000_000);
+  const small = await startServer(disk.options);
+  await assertFullAndBack(small, async () => disk.makeRoom());
 });
 
 const mount = temporaryFolder("full");

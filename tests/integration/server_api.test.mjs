@@ -65,6 +65,11 @@ test("refusals have their status, their code and the users because of whom", asy
     [{ msg_id: "m", from: user(ann), to: [user(bob)], conv: "c-x", text: "both" }, 400, 107],
     [{ msg_id: "m", from: user(ann), to: [user(bob)], text: "x".repeat(33000) }, 413, 211],
     [{ msg_id: "m", from: user(ann), to: Array.from({ length: 11 }, (_, i) => user(`u${i}`)), text: "x" }, 403, 106],
+    [{ from: user(ann), to: [user(bob)], msg_id: "m", text: "x", headers: { a: "b\u0001" } }, 400, 107],
+    [{ from: user(ann), to: [user(bob)], msg_id: "m", text: "x", headers: { a: "b\r\nc: d" } }, 400, 107],
+    [{ from: user(ann), to: [user(bob)], msg_id: "m", text: "x", headers: { a: "b\u0085" } }, 400, 107],
+    [{ from: user(ann), to: [user(bob)], msg_id: "m", text: "x", headers: { "a\u0000": "b" } }, 400, 107],
+    [{ from: user(ann), to: [user(bob)], msg_id: "m", text: "x", headers: { "": "b" } }, 400, 107],
     [[], 400, 107],
   ];
   for (const [json, status, code] of cases) {
@@ -73,6 +78,9 @@ test("refusals have their status, their code and the users because of whom", asy
   }
   const huge = await backend.post("/v1/app/messages", message(ann, bob, "x".repeat(70_000)));
   assert.equal(huge.status, 413);
+  await backend.sent(message(newName("cyd"), bob, "after all that"));
+  await reader.message("after all that");
+  assert.deepEqual(reader.texts(), ["after all that"]);
 });
 
 test("a body cannot reach out of its command", async () => {

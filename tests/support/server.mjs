@@ -156,6 +156,12 @@ export class Server {
     return text;
   }
 
+  /** The value of a metric: the sum of its series, or of those with this label. 0 without any. */
+  async metric(name, label = "") {
+    const lines = (await this.metrics()).split("\n").filter((line) => /^\w+/.exec(line)?.[0] === name && line.includes(label));
+    return lines.reduce((sum, line) => sum + Number(line.split(" ").pop()), 0);
+  }
+
   assertNothingLeaked() {
     const found = [
       ...findPlanted(this.output.join("\n"), "the log"),
