@@ -1,12 +1,14 @@
 // What people complain of in comparable systems (docs/reference/protocol.md), row by row, in real browsers;
-// row 12 is in complaints_cache.test.mjs.
+// row 11 is in complaints_frozen.test.mjs, row 12 in complaints_cache.test.mjs.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Device } from "../support/inbox.mjs";
 import { newName } from "../support/people.mjs";
 import { startServer } from "../support/server.mjs";
-import { storedSession } from "./support/browser.mjs";
-import { anotherTab, newChatter, newPair } from "./support/chat.mjs";
+import { Arrivals } from "../support/waiting.mjs";
+import { screenshot, storedSession } from "./support/browser.mjs";
+import { anotherTab, assertAccessible, newChatter, newPair } from "./support/chat.mjs";
+import { removeEntriesBefore } from "./support/retention.mjs";
 
 const server = await startServer();
 const lost = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED/;
@@ -104,6 +106,70 @@ test("row 4, the recovered flag is wrong when the history is empty or has expire
   await close();
 });
 
+/** Every frame that the page hears from the gateway, from its next connection on. */
+function listen(page) {
+  const frames = new Arrivals();
+  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => frames.add(String(payload))));
+  return frames;
+}
+
+for (const [what, left] of [["the end of it is still there", ["kept 1", "kept 2"]], ["nothing of it is left", []]]) {
+  test(`row 4, the history has expired below the reader's place, ${what}: said plainly, and not called recovered`, async () => {
+    const { alice, bob, close } = await newPair(server);
+    bob.visitor.expect(lost);
+    alice.visitor.expect(lost);
+    await bob.tab.write("handled by both");
+    await bob.tab.state("handled by both", "read");
+    await bob.visitor.context.setOffline(true);
+    await cut(alice.tab, bob.tab);
+    await server.restart();
+    await alice.tab.live();
+    for (const text of ["taken unseen 1", "taken unseen 2", ...left]) {
+      await alice.tab.write(text);
+      await alice.tab.state(text, "accepted");
+    }
+    await server.stop();
+    await alice.tab.link("offline");
+    await removeEntriesBefore(server, left[0]);
+    const [toAlice, toBob] = [listen(alice.page), listen(bob.page)];
+    await server.restart();
+    // She had handled all there was: nothing is below her place, and she is told nothing else.
+    await alice.tab.live();
+    await alice.page.locator("#linkMore").getByText("Recovered: nothing was missed.").waitFor();
+    await bob.visitor.context.setOffline(false);
+    await toBob.first((frame) => frame.includes('"reason":"floor"'), "the news that his place is below the floor");
+    await bob.page.getByRole("alert").getByText("away for longer than the server keeps messages").waitFor();
+    await bob.tab.live();
+    for (const text of left) await bob.tab.see(text);
+    for (const text of ["first", "handled by both"]) await bob.tab.message(text).waitFor({ state: "detached" });
+    assert.deepEqual(await bob.tab.texts(), left);
+    for (const text of left) await alice.tab.state(text, "read");
+    await bob.tab.write("back");
+    await bob.tab.state("back", "read");
+    if (left.length === 0) {
+      // That he is told so, reloads and writes is no receipt for what he never had.
+      for (const text of ["taken unseen 1", "taken unseen 2"]) await alice.tab.state(text, "accepted");
+    }
+    await alice.tab.write("after it");
+    await bob.tab.see("after it");
+    await alice.tab.state("after it", "read");
+    assert.deepEqual(await bob.tab.texts(), [...left, "back", "after it"]);
+    assert.equal(await bob.page.locator("#linkMore").textContent(), "", "nothing is called recovered");
+    assert.ok(!toAlice.all.some((frame) => frame.includes('"reason":"floor"')));
+    assert.equal(await alice.page.locator("#reset").isVisible(), false);
+    await assertAccessible(bob.page, "after retention");
+    await screenshot(bob.page, left.length > 0 ? "chat-below-floor" : "chat-below-floor-empty");
+    await bob.page.getByRole("button", { name: "Understood" }).click();
+    await bob.page.getByRole("alert").waitFor({ state: "hidden" });
+    // His place is whole again: the next loss is recovered.
+    await cut(alice.tab, bob.tab);
+    await comeBack(alice.tab, bob.tab);
+    await bob.page.locator("#linkMore").getByText("Recovered").waitFor();
+    assert.equal(await bob.page.locator("#reset").isVisible(), false);
+    await close();
+  });
+}
+
 test("row 5, the ticket expires while connected: renewed on the same connection, and messages go on", async () => {
   const alice = await newChatter(server, { stem: "alice" });
   const bob = await newChatter(server, { stem: "bob" });
@@ -181,22 +247,5 @@ test("row 10, cannot come back after a reload: the same device, with everything 
     assert.equal(await alice.tab.message(`round ${round}`).count(), 1);
   }
   await bob.tab.state("round 2", "read");
-  await close();
-});
-
-test("row 11, a sleeping tab: frozen while messages come, it has them all when it wakes", async () => {
-  const { alice, bob, close } = await newPair(server);
-  const control = await alice.visitor.context.newCDPSession(alice.page);
-  for (let round = 0; round < 2; ++round) {
-    await control.send("Page.setWebLifecycleState", { state: "frozen" });
-    for (let number = 0; number < 5; ++number) await bob.tab.write(`night ${round}, ${number}`);
-    await bob.tab.page.locator(".line.mine").last().and(bob.tab.page.locator(':not([data-state="queued"]):not([data-state="sending"])')).waitFor();
-    await control.send("Page.setWebLifecycleState", { state: "active" });
-    await alice.tab.see(`night ${round}, 4`);
-    await alice.tab.live();
-    await alice.tab.write(`awake ${round}`);
-    await bob.tab.see(`awake ${round}`);
-  }
-  assert.deepEqual(await alice.tab.texts(), await bob.tab.texts());
   await close();
 });

@@ -29,9 +29,9 @@ export async function trustAuthority(file) {
   }
 }
 
-/** The browser of this test file; it ends with the file. */
-async function browser() {
-  launched ??= chromium.launch({
+/** Starts a browser, which whoever starts it has to close. */
+export function launch(more = []) {
+  return chromium.launch({
     executablePath: process.env.COUNTERSIGN_CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     args: [
@@ -40,10 +40,16 @@ async function browser() {
       "--disable-background-networking",
       "--no-proxy-server",
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+      ...more,
     ],
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
     env: cleanEnvironment(home && { HOME: home }),
   });
+}
+
+/** The browser of this test file; it ends with the file. */
+async function browser() {
+  launched ??= launch();
   return launched;
 }
 

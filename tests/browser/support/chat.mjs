@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import { newName, newPassword } from "../../support/people.mjs";
-import { Visitor, signUpThroughPage } from "./browser.mjs";
+import { Visitor, signInThroughPage, signUpThroughPage } from "./browser.mjs";
 
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -102,9 +102,9 @@ export class ChatTab {
   }
 }
 
-/** Somebody with an account, at the chat page. */
-export async function newChatter(server, { stem = "person", ...options } = {}) {
-  const visitor = await Visitor.open(options);
+/** Somebody with an account, at the chat page; @param visitor  their browser, otherwise a new one. */
+export async function newChatter(server, { stem = "person", visitor: given, ...options } = {}) {
+  const visitor = given ?? (await Visitor.open(options));
   const page = await visitor.newTab();
   const person = { name: newName(stem), password: newPassword() };
   await signUpThroughPage(page, server, person);
@@ -118,9 +118,18 @@ export async function anotherTab(visitor, server) {
   return new ChatTab(await visitor.newTab(), server).go();
 }
 
-/** Two people who have written to each other, each with the conversation open. */
-export async function newPair(server, options = {}) {
-  const alice = await newChatter(server, { stem: "alice", ...options });
+/** Another browser of the same person, signed in through the page. */
+export async function anotherBrowser(server, person) {
+  const visitor = await Visitor.open();
+  const page = await visitor.newTab();
+  await signInThroughPage(page, server, person);
+  await page.waitForURL(`${server.url}/`);
+  return { visitor, page, tab: await new ChatTab(page, server).go() };
+}
+
+/** Two people who have written to each other, each with the conversation open; @param visitor  the first one's. */
+export async function newPair(server, { visitor, ...options } = {}) {
+  const alice = await newChatter(server, { stem: "alice", visitor, ...options });
   const bob = await newChatter(server, { stem: "bob", ...options });
   await alice.tab.begin(bob.name);
   await alice.tab.write("first");
