@@ -50,6 +50,7 @@ test("A true story has no violations", () => {
   const ledger = story();
   for (const seq of [1, 2, 3]) deliverToAll(ledger, send(ledger, seq), seq);
   ledger.acknowledges("bob-0", [{ kind: "message", conv: "c-1", seq: 3 }]);
+  ledger.reads("bob-0", { conv: "c-1", seq: 1 });
   ledger.receipt("ann-0", { conv: "c-1", user: { endpoint: "bob" }, delivered: 3, read: 1 });
   ledger.connected("bob-0", { epoch, offset: 3, chain: "chain3" }, inbox(3));
   assert.deepEqual(names(ledger), []);
@@ -150,6 +151,67 @@ test("A receipt before an acknowledgement is noticed, and one that goes back", (
   back.receipt("ann-0", { conv: "c-1", user: { endpoint: "bob" }, delivered: 2, read: 0 });
   back.receipt("ann-0", { conv: "c-1", user: { endpoint: "bob" }, delivered: 1, read: 0 });
   assert.ok(names(back).includes("receipt-back"));
+});
+
+test("A read receipt that no device caused is noticed", () => {
+  const told = (read, delivered = 2) => {
+    const ledger = story();
+    for (const seq of [1, 2]) deliverToAll(ledger, send(ledger, seq), seq);
+    ledger.acknowledges("bob-1", [{ kind: "message", conv: "c-1", seq: 2 }]);
+    ledger.reads("bob-1", { conv: "c-1", seq: 1 });
+    ledger.receipt("ann-0", { conv: "c-1", user: { endpoint: "bob" }, delivered, read });
+    return names(ledger);
+  };
+  assert.deepEqual(told(1), []);
+  assert.deepEqual(told(2), ["early-receipt"]);
+  assert.deepEqual(told(1, 0), ["early-receipt"], "read, but not delivered");
+});
+
+test("Who writes right after what they have read has read their own, and nothing further", () => {
+  const told = (seqOfBob, read) => {
+    const ledger = story();
+    const [seqOfAnn] = [2, 3].filter((seq) => seq !== seqOfBob);
+    deliverToAll(ledger, send(ledger, 1), 1);
+    ledger.reads("bob-0", { conv: "c-1", seq: 1 });
+    const written = [];
+    for (const seq of [2, 3]) written.push(ledger.begin(seq === seqOfBob ? "bob" : "ann", [seq === seqOfBob ? "ann" : "bob"]));
+    // Nobody knows yet whose the seq is: that is judged in the end.
+    ledger.receipt("ann-0", { conv: "c-1", user: { endpoint: "bob" }, delivered: read, read });
+    ledger.accepted(written[seqOfBob - 2], { conv: "c-1", seq: seqOfBob, offset: 2, time: "t" });
+    ledger.accepted(written[seqOfAnn - 2], { conv: "c-1", seq: seqOfAnn, offset: 2, time: "t" });
+    return names(ledger).filter((name) => name !== "lost");
+  };
+  assert.deepEqual(told(2, 2), []);
+  assert.deepEqual(told(3, 2), ["early-receipt", "early-receipt"], "delivered and read");
+  assert.deepEqual(told(2, 3), ["early-receipt", "early-receipt"]);
+  assert.deepEqual(told(3, 3), ["early-receipt", "early-receipt"], "their own does not excuse the one before it");
+});
+
+test("A group's count beyond those who acknowledged or read is noticed, and one of another message", () => {
+  const told = (count) => {
+    const ledger = story();
+    const number = ledger.begin("ann", ["bob", "eve"]);
+    ledger.accepted(number, { conv: "g-1", seq: 2, offset: 2, time: "t" });
+    ledger.addUser("eve");
+    ledger.acknowledges("bob-0", [{ kind: "message", conv: "g-1", seq: 2 }]);
+    ledger.receipt("ann-0", { conv: "g-1", seq: 2, delivered: 1, read: 0, of: 2, ...count });
+    return names(ledger).filter((name) => name !== "lost");
+  };
+  assert.deepEqual(told({}), []);
+  for (const count of [{ delivered: 2 }, { read: 1 }, { of: 1 }, { of: 3 }]) {
+    assert.deepEqual(told(count), ["early-receipt"], JSON.stringify(count));
+  }
+  const ledger = story();
+  deliverToAll(ledger, send(ledger, 1), 1);
+  ledger.receipt("bob-0", { conv: "c-1", seq: 1, delivered: 0, read: 0, of: 1 });
+  assert.deepEqual(names(ledger), ["early-receipt"], "of a message that somebody else sent");
+});
+
+test("Whoever is here for the first time begins at the beginning", () => {
+  const ledger = story();
+  ledger.addDevice("bob-2", "bob");
+  ledger.connected("bob-2", null, inbox(4, { recovered: false, reason: "unknown_device" }));
+  assert.deepEqual(names(ledger), ["recovered"]);
 });
 
 test("Recovered means exactly where the client stood, and who was here before hears it", () => {

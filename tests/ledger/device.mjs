@@ -91,7 +91,9 @@ export class Device {
     if (reply?.connect === undefined) return connection.drop();
     const { inbox } = reply.connect;
     this.ledger.connected(this.name, note, inbox);
-    if (!inbox.recovered) this.redeliverTo = inbox.top;
+    // Who has a note and is not recovered may hear again what it has handled, under other offsets. Whoever
+    // has none has handled nothing but what `begun` counts: nothing that repeats is excused.
+    if (note && !inbox.recovered) this.redeliverTo = inbox.top;
     this.note = { epoch: inbox.epoch, offset: inbox.from, chain: inbox.from_chain };
     this.top = Math.max(this.top, inbox.top);
     this.live = true;
@@ -146,7 +148,9 @@ export class Device {
   }
 
   markRead({ kind, conv, seq }) {
-    if (kind === "message" && this.live) void this.connection.command("read", { conv, seq });
+    if (kind !== "message" || !this.live) return;
+    this.ledger.reads(this.name, { conv, seq });
+    void this.connection.command("read", { conv, seq });
   }
 
   /** @param to  {users: […]} or {conv: "g-…", members: […]} */

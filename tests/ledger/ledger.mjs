@@ -13,21 +13,29 @@
 //   same-stream   an offset of a user is one entry with one chain, for all devices and at all times
 //   idempotent    a repeated send is answered as the first time
 //   forged        a message has the sender and the text it was sent with, and was sent
-//   early-receipt no receipt before a device of that member acknowledged
+//   early-receipt no delivered receipt before a device of that member acknowledged, no read receipt before one
+//                 marked it as read, and no count of a group beyond those who did
 //   receipt-back  a horizon never goes back, where one node tells of it
-//   recovered     `recovered: true` continues exactly where the client stands, and a client that was
-//                 here before hears it always, unless the store was restored
+//   recovered     `recovered: true` continues exactly where the client stands, a client that was here
+//                 before hears it always, unless the store was restored, and a fresh one begins at 0
 //   refused       no send is refused for good
 //   unanswered    every send is answered in the end
+
+/** Raises a horizon. */
+function raise(horizons, conv, seq) {
+  if ((horizons.get(conv) ?? 0) < seq) horizons.set(conv, seq);
+}
 
 const kindNumbers = { message: 1, sent: 2, group: 3, failed: 4, gone: 5 };
 
 export class Ledger {
   violations = [];
-  counts = { sent: 0, accepted: 0, refused: 0, duplicates: 0, handled: 0, redelivered: 0, acks: 0, receipts: 0, connects: 0, recovered: 0, resets: 0 };
+  counts = { sent: 0, accepted: 0, refused: 0, duplicates: 0, handled: 0, redelivered: 0, acks: 0, reads: 0, receipts: 0, connects: 0, recovered: 0, resets: 0 };
   #messages = []; // by number: {sender, conversation, recipients, reply}
   #conversations = new Map(); // name on the wire → {owners: message number by seq}
-  #users = new Map(); // name → {entries: by offset, acknowledged: Map conversation → seq, devices}
+  #events = new Map(); // conversation and seq of what happened to a group → who did it
+  #doubts = new Map(); // receipts that pass a seq whose sender is not known yet, for settle()
+  #users = new Map(); // name → {entries: by offset, acknowledged and read: Map conversation → seq, devices}
   #devices = new Map(); // name → {user, seen: Map…}
   #restored = false;
   #maxViolations;
@@ -45,7 +53,7 @@ export class Ledger {
   }
 
   addUser(user) {
-    this.#users.set(user, { entries: [], acknowledged: new Map(), devices: [], horizons: new Map() });
+    this.#users.set(user, { entries: [], acknowledged: new Map(), read: new Map(), devices: [], horizons: new Map() });
   }
 
   addDevice(device, user) {
@@ -117,6 +125,8 @@ export class Ledger {
     } else if (!first && !this.#restored) {
       this.#violation("recovered", `${device} at ${note.offset} was not recovered: ${inbox.reason}`);
     }
+    // Everybody connects before anybody speaks.
+    if (first && inbox.from !== 0) this.#violation("recovered", `${device}, which was never here, begins at ${inbox.from}`);
     record.last = inbox.from;
   }
 
@@ -141,6 +151,7 @@ export class Ledger {
   /** An entry is handed to the application. */
   handled(device, entry, redelivered) {
     const record = this.#devices.get(device);
+    if (entry.kind === "group") this.#events.set(`${entry.conv} ${entry.seq}`, entry.from.endpoint);
     if (entry.kind !== "message" && entry.kind !== "sent") return;
     const number = Number(entry.msg_id.slice(1));
     const message = this.#messages[number];
@@ -173,29 +184,65 @@ export class Ledger {
     this.counts.acks++;
     const { acknowledged } = this.#users.get(this.#devices.get(device).user);
     for (const { kind, conv, seq } of entries) {
-      if (kind !== "message") continue;
-      if ((acknowledged.get(conv) ?? 0) < seq) acknowledged.set(conv, seq);
+      if (kind === "message" || kind === "group") raise(acknowledged, conv, seq);
+    }
+  }
+
+  /** The device is about to mark everything up to here as read; so the user has got it, too. */
+  reads(device, { conv, seq }) {
+    this.counts.reads++;
+    const { acknowledged, read } = this.#users.get(this.#devices.get(device).user);
+    raise(acknowledged, conv, seq);
+    raise(read, conv, seq);
+  }
+
+  /** Who wrote this, or did it to the group; undefined as long as nobody has told. */
+  #senderOf(conv, seq) {
+    const number = this.#conversations.get(conv)?.[seq];
+    return number === undefined ? this.#events.get(`${conv} ${seq}`) : this.#messages[number].sender;
+  }
+
+  /**
+   * A horizon that was told lies no further than what its user's devices said (`sure`), and whatever
+   * the user wrote right after that: whoever has seen everything before a message of their own has seen it too.
+   */
+  #checkHorizon(device, { conv, user, what, told, sure }) {
+    for (let at = told; at > sure; at--) {
+      const sender = this.#senderOf(conv, at);
+      const text = `${device}: ${what} of ${user} in ${conv} up to ${told}, from their devices up to ${sure}`;
+      if (sender === undefined) this.#doubts.set(`${conv} ${at} ${user} ${what}`, { conv, at, user, text });
+      else if (sender !== user) return this.#violation("early-receipt", text);
+    }
+  }
+
+  /** How far a group's devices can have got: the last message of this device's user, and who said so. */
+  #checkCounts(device, { conv, seq, delivered, read, of }) {
+    const { user } = this.#devices.get(device);
+    const others = [...this.#users].filter(([name]) => name !== user).map(([, other]) => other);
+    for (const [what, told, horizons] of [
+      ["delivered", delivered, others.map((other) => other.acknowledged)],
+      ["read", read, others.map((other) => other.read)],
+    ]) {
+      const sure = horizons.filter((horizon) => (horizon.get(conv) ?? 0) >= seq).length;
+      if (told > sure) this.#violation("early-receipt", `${device}: ${conv} ${seq} ${what} ${told} times, by their devices ${sure}`);
+    }
+    const number = this.#conversations.get(conv)?.[seq];
+    if (number === undefined) return; // accepted, but the reply is on its way
+    const { sender, recipients } = this.#messages[number];
+    if (sender !== user || of !== recipients.length) {
+      this.#violation("early-receipt", `${device}: ${conv} ${seq} of ${sender} counts ${of}, went to ${recipients.length}`);
     }
   }
 
   receipt(device, { conv, user, delivered, read, seq, of }) {
     this.counts.receipts++;
-    if (user === undefined) {
-      if (delivered > of || read > of) this.#violation("early-receipt", `${conv} ${seq}: ${delivered}, ${read} of ${of}`);
-      return;
-    }
+    if (read > delivered) this.#violation("early-receipt", `${device}: ${conv} read ${read}, delivered ${delivered}`);
+    if (user === undefined) return this.#checkCounts(device, { conv, seq, delivered, read, of });
     const member = this.#users.get(user.endpoint);
     if (member === undefined) return this.#violation("early-receipt", `${device} got a receipt of ${user.endpoint}`);
-    const sure = member.acknowledged.get(conv) ?? 0;
-    // Who sends has read what came before: only what others sent needs an acknowledgement.
-    const owners = this.#conversations.get(conv) ?? [];
-    for (let at = delivered; at > sure; at--) {
-      const number = owners[at];
-      if (number !== undefined && this.#messages[number].sender !== user.endpoint) {
-        this.#violation("early-receipt", `${device}: ${user.endpoint} got ${conv} up to ${delivered}, acknowledged ${sure}`);
-        break;
-      }
-    }
+    const about = { conv, user: user.endpoint };
+    this.#checkHorizon(device, { ...about, what: "delivered", told: delivered, sure: member.acknowledged.get(conv) ?? 0 });
+    this.#checkHorizon(device, { ...about, what: "read", told: read, sure: member.read.get(conv) ?? 0 });
     const key = `${device} ${conv} ${user.endpoint}`;
     const own = this.#users.get(this.#devices.get(device).user).horizons;
     const before = own.get(key);
@@ -229,12 +276,10 @@ export class Ledger {
     // Everybody goes on trying until a message is accepted or refused.
     const open = this.counts.sent - this.counts.accepted - this.counts.refused;
     if (open > 0) this.#violation("unanswered", `${open} sends were neither accepted nor refused`);
-    for (const [conv, owners] of this.#conversations) {
-      for (let seq = 1; seq < owners.length; seq++) {
-        // A seq nobody has seen is a group's own event, or a message whose sender never heard of it.
-        if (owners[seq] === undefined) this.counts.unseenSeqs = (this.counts.unseenSeqs ?? 0) + 1;
-      }
+    for (const { conv, at, user, text } of this.#doubts.values()) {
+      if (this.#senderOf(conv, at) !== user) this.#violation("early-receipt", text);
     }
+    this.#doubts.clear();
     return this.violations;
   }
 }

@@ -5,11 +5,14 @@ import path from "node:path";
 import { cleanEnvironment, program } from "../support/process.mjs";
 import { settingArguments } from "../support/server.mjs";
 import { within } from "../support/waiting.mjs";
+import { killTree, pauseTree, resumeTree } from "./process_tree.mjs";
 
 const startMs = 20_000;
 const running = new Set();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) {
+    if (child.exitCode === null && child.signalCode === null) killTree(child.pid);
+  }
 });
 
 export class Program {
@@ -63,15 +66,16 @@ export class Program {
     await this.ended;
   }
 
-  pause() {
+  /** Resolves when it stands still, with all processes it has started. */
+  async pause() {
     if (!this.child) return;
     this.paused = true;
-    this.child.kill("SIGSTOP");
+    await pauseTree(this.child.pid);
   }
 
   resume() {
     this.paused = false;
-    this.child?.kill("SIGCONT");
+    if (this.child) resumeTree(this.child.pid);
   }
 
   /** Running and not paused, whatever it was. */

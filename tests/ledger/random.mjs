@@ -6,6 +6,11 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
+  /** A generator of its own, which this one decides. */
+  fork() {
+    return new Random(this.next() * 2 ** 32);
+  }
+
   /** 0 <= x < 1 */
   next() {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;

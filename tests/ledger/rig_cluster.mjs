@@ -7,12 +7,11 @@ import crypto from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { temporaryFolder } from "../support/process.mjs";
+import { buses, clusterFaults, gateways } from "./faults.mjs";
 import { Loopback, Network } from "./network.mjs";
 import { Program, countersignArguments } from "./programs.mjs";
 
 const insideVariable = "LEDGER_CLUSTER";
-const gateways = ["g1", "g2"];
-const buses = ["n1", "n2", "n3"];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** In the outer program this never returns: it ends with the inner one. */
@@ -166,8 +165,8 @@ class Cluster {
     }
   }
 
-  pauseProcess(name) {
-    this.#programs.get(name).pause();
+  async pauseProcess(name) {
+    await this.#programs.get(name).pause();
   }
 
   resumeProcess(name) {
@@ -200,6 +199,14 @@ class Cluster {
   }
 }
 
+/** What begins a fault and what ends it, among the methods of Cluster. */
+const deeds = {
+  kill: ["kill", "startAgain"],
+  pause: ["pauseProcess", "resumeProcess"],
+  cut: ["cut", "mend"],
+  part: ["separate", "join"],
+};
+
 /** The rig as the inner program sees it: everything that is done to processes is asked of the outer one. */
 class ClusterRig {
   #waiting = new Map();
@@ -213,25 +220,8 @@ class ClusterRig {
       if (error === undefined) resolve(result);
       else reject(new Error(error));
     });
-    const everybody = ["pg", ...gateways, ...buses];
-    this.faults = [
-      { name: "kill -9 of one of six", apply: async (random) => this.#killed(random.pick(everybody), random.between(0, 3000)) },
-      { name: "kill -9 of a gateway", apply: async (random) => this.#killed(random.pick(gateways), random.between(0, 2000)) },
-      { name: "kill -9 of PostgreSQL", apply: async (random) => this.#killed("pg", random.between(0, 2000)) },
-      { name: "pause of one of six", apply: async (random) => this.#paused(random.pick(everybody), random.between(500, 8000)) },
-    ];
-    if (!canPart) return;
-    this.faults.push(
-      { name: "one of six cut off", apply: async (random) => this.#cut(random.pick(everybody), random.between(500, 8000)) },
-      {
-        name: "a gateway and PostgreSQL apart",
-        apply: async (random) => this.#apart(random.pick(gateways), "pg", random.between(500, 8000)),
-      },
-      {
-        name: "a gateway and a NATS server apart",
-        apply: async (random) => this.#apart(random.pick(gateways), random.pick(buses), random.between(500, 8000)),
-      },
-    );
+    this.faults = clusterFaults(canPart);
+    if (!canPart) this.notice = "without root there are no network namespaces: nobody is cut off, no two are parted";
   }
 
   #ask(call, ...args) {
@@ -242,28 +232,14 @@ class ClusterRig {
     });
   }
 
-  async #killed(name, ms) {
-    await this.#ask("kill", name);
+  /** Does what a fault of faults.mjs says, and undoes it after its time. */
+  async inflict(deed, choice) {
+    const [ms] = choice.slice(-1);
+    const hosts = choice.slice(0, -1);
+    const [begin, end] = deeds[deed];
+    await this.#ask(begin, ...hosts);
     await pause(ms);
-    await this.#ask("startAgain", name);
-  }
-
-  async #paused(name, ms) {
-    await this.#ask("pauseProcess", name);
-    await pause(ms);
-    await this.#ask("resumeProcess", name);
-  }
-
-  async #cut(name, ms) {
-    await this.#ask("cut", name);
-    await pause(ms);
-    await this.#ask("mend", name);
-  }
-
-  async #apart(one, other, ms) {
-    await this.#ask("separate", one, other);
-    await pause(ms);
-    await this.#ask("join", one, other);
+    await this.#ask(end, ...hosts);
   }
 
   heal() {

@@ -1,6 +1,7 @@
 // One node with SQLite, killed with SIGKILL again and again.
 import { freePort } from "../support/server.mjs";
 import { temporaryFolder } from "../support/process.mjs";
+import { singleFaults } from "./faults.mjs";
 import { Program, countersignArguments, readApplication } from "./programs.mjs";
 
 export async function singleRig({ folder = temporaryFolder("ledger"), settings = {}, programEnvironment = {} } = {}) {
@@ -10,15 +11,11 @@ export async function singleRig({ folder = temporaryFolder("ledger"), settings =
   return {
     nodes: [{ host: "127.0.0.1", port }],
     application: readApplication(folder),
-    faults: [
-      {
-        name: "kill -9 of the server",
-        async apply() {
-          await node.kill();
-          await node.start();
-        },
-      },
-    ],
+    faults: singleFaults,
+    async inflict() {
+      await node.kill();
+      await node.start();
+    },
     async heal() {
       await node.ensure();
     },

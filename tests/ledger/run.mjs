@@ -5,7 +5,7 @@
 //   tests/ledger/run.mjs single  [--seconds 1800] [--messages 1000000] [--rate 600] [--fault-every 5] [--seed 1]
 //   tests/ledger/run.mjs cluster [the same]
 //
-// It goes on until both the seconds are over and so many messages were accepted.
+// It goes on until the seconds are over, so many messages were accepted and each kind of fault has happened.
 // Exit status 0 if every promise held. Source: docs/operations/durability.md.
 import { parseArgs } from "node:util";
 import { World } from "./world.mjs";
@@ -34,8 +34,9 @@ if (rigs[kind] === undefined || positionals.length !== 1) {
 
 const started = performance.now();
 const report = (text) => console.log(`${((performance.now() - started) / 1000).toFixed(0).padStart(6)} s  ${text}`);
-report(`seed ${values.seed}`);
 const rig = await rigs[kind]();
+report(`seed ${values.seed}`);
+if (rig.notice) report(rig.notice);
 const world = new World(rig, {
   users: Number(values.users),
   devices: Number(values.devices),

@@ -1,6 +1,7 @@
 // The people of a ledger run: users with devices, the conversations they have, the rate at which
 // they talk, and the faults that befall them.
 import { Device } from "./device.mjs";
+import { FaultPlan } from "./faults.mjs";
 import { Ledger } from "./ledger.mjs";
 import { Random } from "./random.mjs";
 
@@ -11,13 +12,15 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class World {
   /**
-   * @param rig      what serves: {nodes, application, faults: [{name, apply(random)}], heal()}
+   * @param rig      what serves: {nodes, application, faults (kinds as in faults.mjs), inflict(deed, choice), heal()}
    * @param options  {users, devices (of each), groups, groupSize, largeGroupSize, rate (messages a second), seed}
    */
   constructor(rig, options) {
     this.rig = rig;
     this.options = { users: 20, devices: 2, groups: 2, groupSize: 5, largeGroupSize: 0, rate: 200, ...options };
-    this.random = new Random(this.options.seed ?? 1);
+    const seed = new Random(this.options.seed ?? 1);
+    this.random = seed.fork(); // what people say, which depends on how quickly they are answered
+    this.faultRandom = seed.fork(); // what befalls the servers, which does not
     this.ledger = new Ledger({ receiptsMayCross: rig.nodes.length > 1 });
     this.users = [];
     this.devices = [];
@@ -41,7 +44,7 @@ export class World {
             ledger: this.ledger,
             nodes: this.rig.nodes,
             application: this.rig.application,
-            random: new Random(this.random.next() * 2 ** 32),
+            random: this.random.fork(),
           }),
         );
       }
@@ -71,36 +74,49 @@ export class World {
   }
 
   /**
-   * Lets people talk for a while, with faults in between.
+   * Lets people talk for a while, whatever befalls the servers meanwhile.
    * @param seconds   at least this long
    * @param messages  until at least so many were accepted
-   * @param faultEvery  seconds between faults; 0: none
+   * @param faultEvery  seconds between faults; 0: none. With faults it goes on until each kind has happened
    */
   async talk({ seconds, messages = 0, faultEvery = 0, deathChance = 0.0002, dropChance = 0.02, report }) {
     const began = performance.now();
     const end = began + seconds * 1000;
-    let nextFault = began + faultEvery * 1000;
+    const plan = faultEvery > 0 ? new FaultPlan(this.rig.faults, this.faultRandom, faultEvery) : undefined;
+    let coming = plan?.next();
+    let nextFault = began + (coming?.wait ?? 0);
+    let lasting; // the fault that lasts
+    let broken; // what went wrong with it
+    const allHappened = () => plan === undefined || this.rig.faults.every(({ name }) => this.faults[name] > 0);
     let nextReport = began + 10_000;
     let debt = 0;
     let last = began;
     for (const device of this.devices) device.deathChance = deathChance;
-    while (performance.now() < end || this.ledger.counts.accepted < messages) {
+    while (performance.now() < end || this.ledger.counts.accepted < messages || !allHappened()) {
       await pause(tickMs);
       const now = performance.now();
       debt = Math.min(debt + ((now - last) / 1000) * this.options.rate, this.options.rate);
       last = now;
       for (; debt >= 1; debt--) this.#say();
       if (this.random.chance(dropChance)) this.random.pick(this.devices).drop();
-      if (faultEvery > 0 && now >= nextFault) {
-        await this.#fault(report);
-        nextFault = performance.now() + this.random.between(0.3, 1.7) * faultEvery * 1000;
+      if (plan && !lasting && now >= nextFault) {
+        lasting = this.#befall(coming, report)
+          .catch((error) => (broken = error))
+          .then(() => {
+            coming = plan.next();
+            nextFault = performance.now() + coming.wait;
+            lasting = undefined;
+          });
       }
+      if (broken) throw broken;
       if (report && now >= nextReport) {
         nextReport = now + 10_000;
         report(this.summary((now - began) / 1000));
       }
       if (this.ledger.violations.length > 0) break;
     }
+    await lasting;
+    if (broken) throw broken;
     for (const device of this.devices) device.deathChance = 0;
   }
 
@@ -115,11 +131,10 @@ export class World {
     device.send({ users: other === device.user ? [this.users[(this.users.indexOf(other) + 1) % this.users.length]] : [other] });
   }
 
-  async #fault(report) {
-    const fault = this.random.pick(this.rig.faults);
-    this.faults[fault.name] = (this.faults[fault.name] ?? 0) + 1;
-    report?.(`fault: ${fault.name}`);
-    await fault.apply(this.random);
+  async #befall({ name, deed, choice }, report) {
+    report?.(`fault: ${[name, ...choice].join(", ")}`);
+    await this.rig.inflict(deed, choice);
+    this.faults[name] = (this.faults[name] ?? 0) + 1;
   }
 
   /** Ends all faults, waits until every device has everything, and judges. @return the violations */
@@ -146,9 +161,9 @@ export class World {
   }
 
   summary(seconds) {
-    const { sent, accepted, duplicates, handled, redelivered, connects, receipts } = this.ledger.counts;
+    const { sent, accepted, duplicates, handled, redelivered, connects, receipts, reads } = this.ledger.counts;
     const rate = seconds ? `, ${Math.round(accepted / seconds)}/s` : "";
-    return `${sent} sent, ${accepted} accepted${rate}, ${duplicates} repeats, ${handled} handled, ${redelivered} redelivered, ${receipts} receipts, ${connects} connects`;
+    return `${sent} sent, ${accepted} accepted${rate}, ${duplicates} repeats, ${handled} handled, ${redelivered} redelivered, ${reads} reads, ${receipts} receipts, ${connects} connects`;
   }
 
   async #until(condition, what, ms = 30_000) {
