@@ -30,6 +30,7 @@ StoreMutants store_mutants(MessageMutant mutant) {
   groups.fan_out_overtaken = mutant == MessageMutant::kFanOutOvertaken;
   groups.counts_members_of_now = mutant == MessageMutant::kCountsMembersOfNow;
   groups.blocks_ignored = mutant == MessageMutant::kBlocksIgnoredInGroups;
+  groups.reads_what_is_delivered = mutant == MessageMutant::kReadsWhatIsDelivered;
   return mutants;
 }
 

@@ -9,7 +9,8 @@
 //     and of nobody else, whoever has been added, removed or blocked meanwhile; only members send;
 //   - a conversation has one order, the same for everybody, without a hole; a message is the same
 //     for all who see it, and whole on the other devices of its sender;
-//   - receipts count only people who were members and to whom it was shown;
+//   - receipts count only people who were members and to whom it was shown, and as readers only
+//     those whose clients said so;
 //   - every device that is connected in the end has been given exactly the entries that stand in
 //     its user's inbox, offset by offset, from the last place that it was told of on: so
 //     `recovered:true` hides no hole, and nothing is lost, replaced or shown to somebody else;
@@ -45,6 +46,7 @@ enum class MessageMutant {
   kFanOutOvertaken,          ///< what is written at once passes what a job still owes
   kCountsMembersOfNow,       ///< receipts are counted among the members of now
   kBlocksIgnoredInGroups,    ///< who is blocked is shown all the same
+  kReadsWhatIsDelivered,     ///< a delivery counts as read
 };
 
 /// Runs one schedule.

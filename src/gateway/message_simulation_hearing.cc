@@ -156,9 +156,22 @@ void MessageWorld::see_receipts(const SimulatedDevice& device, const std::string
     if (verdict == nullptr || !referee_.ever_concerned(conversation, delivered, who) || !may_hear) {
       return complain("a receipt of somebody who was no member: " + frame);
     }
-    if (verdict->sender != who && !reached(shown_, who, delivered) &&
-        !reached(asked_read_, who, delivered)) {
-      complain("a receipt without a delivery: " + frame);
+    // Who had everything before they sent has what they sent, too: nobody had to show it to them.
+    const auto follows = [&](std::int64_t how_far, const auto& caused) {
+      while (how_far > 0 && !caused(how_far)) {
+        const Referee::Verdict* own = referee_.find(conversation, how_far);
+        if (own == nullptr || own->sender != who) return false;
+        --how_far;
+      }
+      return true;
+    };
+    const auto asked = [&](std::int64_t how_far) { return reached(asked_read_, who, how_far); };
+    const auto got = [&](std::int64_t how_far) {
+      return reached(shown_, who, how_far) || asked(how_far);
+    };
+    if (!follows(delivered, got)) complain("a receipt without a delivery: " + frame);
+    if (!follows(number_in(frame, "read"), asked)) {
+      complain("a receipt of what nobody said they had read: " + frame);
     }
     return;
   }

@@ -31,6 +31,7 @@ struct GroupMutants {
   bool fan_out_overtaken = false;      ///< what is written at once passes what a job still owes
   bool counts_members_of_now = false;  ///< receipts are counted among other people than it was for
   bool blocks_ignored = false;
+  bool reads_what_is_delivered = false;
 };
 
 struct Stay {

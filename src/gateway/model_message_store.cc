@@ -106,7 +106,10 @@ Result<storage::Acked> ModelMessageStore::apply(const storage::Ack& ack) {
   }
   inbox.acknowledged = std::max(inbox.acknowledged, ack.offset);
   for (const auto& [conversation, seq] : reaches) {
-    auto receipt = state_.conversations.at(conversation).deliver(ack.user.identity.endpoint, seq);
+    ModelConversation& reached = state_.conversations.at(conversation);
+    const std::string& user = ack.user.identity.endpoint;
+    auto receipt = mutants.groups.reads_what_is_delivered ? reached.read(user, seq)
+                                                          : reached.deliver(user, seq);
     if (receipt) acked.receipts.push_back(*std::move(receipt));
   }
   return acked;

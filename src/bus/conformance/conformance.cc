@@ -1,8 +1,11 @@
 #include "bus/conformance/conformance.h"
 
+#include <algorithm>
 #include <future>
 #include <latch>
+#include <list>
 #include <thread>
+#include <utility>
 
 namespace countersign::bus {
 
@@ -45,6 +48,56 @@ std::unique_ptr<Subscription> subscribed(Bus& bus, const std::string& subject, H
   EXPECT_TRUE(succeeded(subscription));
   EXPECT_TRUE(flushed(bus));
   return subscription.ok() ? std::move(*subscription) : nullptr;
+}
+
+std::string faults_of_naming(Bus& publisher, Bus& subscriber, const Naming& subject) {
+  struct Person {
+    std::string application;
+    std::string name;
+    Heard heard;
+    std::unique_ptr<Subscription> subscription;
+  };
+  const std::pair<const char*, const char*> hostile[] = {{"app", ">"},
+                                                         {"app", "*"},
+                                                         {"app", "alice"},
+                                                         {"app", "alice.username.bob"},
+                                                         {"app.username.alice", "bob"}};
+  std::string faults;
+  std::list<Person> people;
+  for (const auto& [application, name] : hostile) {
+    Person& person = people.emplace_back();
+    person.application = application;
+    person.name = name;
+    auto made = subscriber.subscribe(subject(application, name), person.heard.handler());
+    if (made) {
+      person.subscription = std::move(*made);
+    } else {
+      faults += person.name + " cannot be reached\n";
+    }
+  }
+  EXPECT_TRUE(flushed(subscriber));
+  const auto tell_all = [&](const std::string& what) {
+    for (const Person& person : people) {
+      if (!person.subscription) continue;
+      EXPECT_TRUE(succeeded(publisher.publish(subject(person.application, person.name),
+                                              what.empty() ? "for " + person.name : what)));
+    }
+  };
+  tell_all({});
+  tell_all("last");
+  for (Person& person : people) {
+    if (!person.subscription) continue;
+    if (!person.heard.wait_for("last")) faults += person.name + " hears nothing\n";
+    const std::string own = "for " + person.name;
+    const std::vector<std::string> all = person.heard.all();
+    if (std::count(all.begin(), all.end(), own) != 1) {
+      faults += person.name + " does not hear their own once\n";
+    }
+    for (const std::string& text : all) {
+      if (text != own && text != "last") faults += person.name + " hears what is " + text + "\n";
+    }
+  }
+  return faults;
 }
 
 void in_parallel(int count, const std::function<void(int)>& work) {

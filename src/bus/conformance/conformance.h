@@ -78,6 +78,12 @@ std::unique_ptr<Subscription> subscribed(Bus& bus, const std::string& subject, H
 /// Waits until every subscription of the bus is in force.
 testing::AssertionResult flushed(Bus& bus);
 
+/// How a subject is made of who somebody is.
+using Naming = std::function<std::string(const std::string& application, const std::string& name)>;
+/// What is wrong with the subjects of people whose names are hostile, a line for each: somebody
+/// cannot be reached, or hears what is for another. Empty: they are sound.
+std::string faults_of_naming(Bus& publisher, Bus& subscriber, const Naming& subject);
+
 /// Runs `work(index)` on `count` threads that start together, and waits for all.
 void in_parallel(int count, const std::function<void(int)>& work);
 

@@ -14,6 +14,7 @@ namespace countersign::bus {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST_P(BusConformance, PublicationReachesEverySubscriberOfEveryNode) {
   Heard own;
@@ -89,22 +90,20 @@ TEST_P(BusConformance, WildcardsAndOtherTextAreNoSubjects) {
 }
 
 TEST_P(BusConformance, AUserNamedLikeAWildcardHearsOnlyTheirOwn) {
-  std::map<std::string, Heard> people;
-  std::vector<std::unique_ptr<Subscription>> subscriptions;
-  const auto subject = [](const std::string& name) {
-    return "inbox." + subject_token({"app", "username", name});
+  const Naming token = [](const std::string& application, const std::string& name) {
+    return "inbox." + subject_token({application, "username", name});
   };
-  for (const std::string name : {">", "*", "alice"}) {
-    subscriptions.push_back(subscribed(second_bus(), subject(name), people[name].handler()));
-  }
-  ASSERT_TRUE(succeeded(bus().publish(subject("alice"), "also for alice")));
-  for (auto& [name, heard] : people) {
-    ASSERT_TRUE(succeeded(bus().publish(subject(name), "for " + name)));
-  }
-  for (auto& [name, heard] : people) EXPECT_TRUE(heard.wait_for("for " + name));
-  EXPECT_THAT(people[">"].all(), ElementsAre("for >"));
-  EXPECT_THAT(people["*"].all(), ElementsAre("for *"));
-  EXPECT_THAT(people["alice"].all(), ElementsAre("also for alice", "for alice"));
+  EXPECT_EQ(faults_of_naming(bus(), second_bus(), token), "");
+}
+
+TEST_P(BusConformance, SubjectsMadeOfTheTextOfAnIdentityAreNoticed) {
+  const Naming joined = [](const std::string& application, const std::string& name) {
+    return "inbox." + application + ".username." + name;
+  };
+  const std::string faults = faults_of_naming(bus(), second_bus(), joined);
+  EXPECT_THAT(faults, HasSubstr("> cannot be reached\n"));
+  EXPECT_THAT(faults, HasSubstr("* cannot be reached\n"));
+  EXPECT_THAT(faults, HasSubstr("bob hears what is for alice.username.bob\n"));
 }
 
 TEST_P(BusConformance, OrderOfEachPublisherIsKept) {

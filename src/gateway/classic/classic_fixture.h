@@ -70,6 +70,11 @@ class ClassicGatewayTest : public testing::Test {
     bus_ = bus::make_local_bus(clock_, metrics_);
   }
   ~ClassicGatewayTest() override {
+    stop();
+    base::set_log_level(base::LogLevel::kInfo);
+  }
+
+  void stop() {
     for (auto& node : nodes_) node->classic->shut_down();
     run();
     for (auto& node : nodes_) {
@@ -79,7 +84,16 @@ class ClassicGatewayTest : public testing::Test {
     }
     run();
     for (auto& node : nodes_) node->classic.reset();
-    base::set_log_level(base::LogLevel::kInfo);
+    nodes_.clear();
+  }
+  // Every node goes, and one comes back: what only stood in memory is gone.
+  Node& restart(const storage::MessageMutants& mutants) {
+    stop();
+    store_.reset();
+    storage::SqliteOptions options = directory_.options();
+    options.mutants_for_test = mutants;
+    store_ = std::move(*storage::open_sqlite_store(options));
+    return add_node();
   }
 
   Node& add_node() {

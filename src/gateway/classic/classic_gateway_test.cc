@@ -100,6 +100,36 @@ TEST_F(ClassicGatewayTest, JoinsPartsThatCameOutOfOrderAndThroughAnotherNode) {
   EXPECT_EQ(inbox_top(bob), 1);
 }
 
+class ClassicRestartTest : public ClassicGatewayTest {
+ protected:
+  // Ann sends a long text of which all but the last part are taken before a restart, the last one
+  // afterwards. How many messages Bob has then.
+  std::int64_t come_through(const storage::MessageMutants& mutants) {
+    Node& before = add_node();
+    Page ann = start(before, "ann");
+    Page bob = start(before, "bob");
+    const TransportView view = transport(ann, {"bob"});
+    protocol::MxpMessage message = message_of(ann, protocol::kMxpText);
+    message.body = "{\"t\":\"" + std::string(4'000, 'y') + "\"}";
+    const auto all = frames(view, "long-message", message);
+    EXPECT_GT(all.size(), 1U);
+    const std::string& channel = view.participants[0].channel;
+    for (const std::string& frame : all) {
+      if (&frame == &all.back()) ann.node = &restart(mutants);
+      EXPECT_TRUE(publish(ann, channel, frame));
+    }
+    return inbox_top(bob);
+  }
+};
+
+TEST_F(ClassicRestartTest, LosesNoPartThatWasTaken) { EXPECT_EQ(come_through({}), 1); }
+
+TEST_F(ClassicRestartTest, NoticesPartsThatWereKeptInMemory) {
+  storage::MessageMutants mutants;
+  mutants.parts_in_memory = true;
+  EXPECT_EQ(come_through(mutants), 0);
+}
+
 TEST_F(ClassicGatewayTest, DeliversToAPollOnAnotherNode) {
   Node& here = add_node();
   Node& there = add_node();

@@ -98,6 +98,41 @@ TEST_P(MessageConformance, ACursorBelowTheFloorIsToldOnce) {
   EXPECT_EQ(attach("bob", "laptop").from, 1);
 }
 
+// What a device was away for too long for has not been delivered to anybody.
+TEST_P(MessageConformance, AResetMovesTheCursorWithoutReceipts) {
+  sign_in(store(), {"ann", "bob"});
+  const std::string group = "g-1";
+  send(at_time(change("ann", group, "create", GroupChange::Action::kCreate, {"bob"}, "Friends"),
+               at(-30)));
+  const std::string direct = send(at_time(text("ann", {"bob"}, "m1"), at(-20))).conversation;
+  send(at_time(text_to("ann", group, "m2"), at(-10)));
+  send(text("ann", {"bob"}, "m3"));
+  const auto delivered = [&](const std::string& conversation) {
+    const std::vector<Horizon> members =
+        messages().members(user("ann"), conversation, std::nullopt, 10).value();
+    for (const Horizon& horizon : members) {
+      if (horizon.member == person("bob")) return horizon.delivered;
+    }
+    return std::int64_t{-1};
+  };
+  const std::int64_t before = delivered(group);
+  EXPECT_LT(before, 2);
+  EXPECT_EQ(delivered(direct), 0);
+  ASSERT_EQ(messages().remove_old(at(0), 100).value(), 6u);
+
+  const Attached reset = attach("bob", "phone");
+  EXPECT_EQ(reset.reason, Attached::Reason::kFloor);
+  EXPECT_EQ(reset.cursor, 3);
+  EXPECT_TRUE(ack("bob", 3)->receipts.empty());
+  EXPECT_EQ(delivered(group), before);
+  EXPECT_EQ(delivered(direct), 0);
+  const Acked acked = ack("bob", 4).value();
+  ASSERT_EQ(acked.receipts.size(), 1u);
+  EXPECT_EQ(acked.receipts[0].horizon.conversation, direct);
+  EXPECT_EQ(acked.receipts[0].horizon.delivered, 2);
+  EXPECT_EQ(delivered(group), before);
+}
+
 TEST_P(MessageConformance, OffsetsAndSeqsGoOnAfterEverythingIsGone) {
   sign_in(store(), {"ann", "bob"});
   const Sent before = send(at_time(text("ann", {"bob"}, "m1"), at(-10)));

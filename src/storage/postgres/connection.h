@@ -38,8 +38,9 @@ struct ConnectionSettings {
   std::chrono::milliseconds answer_margin{5'000};
   std::chrono::milliseconds lock_timeout{2'000};
   std::chrono::milliseconds idle_in_transaction_timeout{1'000};
-  /// See PostgresOptions::allow_unsafe_server_for_test.
+  /// See PostgresOptions for both.
   bool allow_unsafe_server_for_test = false;
+  bool ignore_commit_tag_for_test = false;
 };
 
 /// `HOST:PORT/DATABASE` of the URL, for logs and errors: without user, password and options.
@@ -85,7 +86,7 @@ class Connection {
     const char* sql;
   };
 
-  Connection(PGconn* handle, std::chrono::milliseconds answer_timeout);
+  Connection(PGconn* handle, std::chrono::milliseconds answer_timeout, bool ignore_commit_tag);
   static void receive_notice(void* self, const PGresult* notice);
 
   Result<void> set_up(const ConnectionSettings& settings);
@@ -102,6 +103,7 @@ class Connection {
 
   PGconn* handle_;
   std::chrono::milliseconds answer_timeout_;
+  const bool ignore_commit_tag_;
   std::chrono::steady_clock::time_point deadline_;
   bool broken_ = false;
   bool conflicted_ = false;

@@ -21,6 +21,7 @@ ConnectionSettings settings_of(const PostgresOptions& options) {
   settings.url = options.url;
   settings.statement_timeout = options.statement_timeout;
   settings.allow_unsafe_server_for_test = options.allow_unsafe_server_for_test;
+  settings.ignore_commit_tag_for_test = options.ignore_commit_tag_for_test;
   return settings;
 }
 

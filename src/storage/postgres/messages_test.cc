@@ -32,6 +32,17 @@ std::unique_ptr<Store> open_store(const PostgresOptions& options) {
   return open_postgres_store(options).value();
 }
 
+/// One session through a proxy, over TCP, as a role of its own with a password.
+PostgresOptions options_through(const Proxy& proxy, const TestDatabase& database) {
+  database.execute("CREATE ROLE messages_" + database.name() + " LOGIN SUPERUSER PASSWORD 'pw'");
+  PostgresOptions options = database.options();
+  options.url = "postgresql://messages_" + database.name() +
+                ":pw@127.0.0.1:" + std::to_string(proxy.port()) + "/" + database.name() +
+                "?sslmode=disable&gssencmode=disable";
+  options.connections = 1;
+  return options;
+}
+
 std::set<std::string> ids_in_inbox(Store& store, const std::string& name) {
   std::set<std::string> ids;
   for (const Entry& entry : whole_inbox(store, name)) ids.insert(entry.message.id);
@@ -186,13 +197,8 @@ TEST(PostgresMessages, ACommitThatIsAnsweredWithRollbackAcknowledgesNothing) {
     if (forging && at != std::string::npos) bytes.replace(at, truth.size(), lie);
     return true;
   };
-  database.execute("CREATE ROLE messages_" + database.name() + " LOGIN SUPERUSER PASSWORD 'pw'");
-  PostgresOptions options = database.options();
-  options.url = "postgresql://messages_" + database.name() +
-                ":pw@127.0.0.1:" + std::to_string(proxy.port()) + "/" + database.name() +
-                "?sslmode=disable&gssencmode=disable";
-  options.connections = 1;
-  const std::unique_ptr<Database> lied_to = Database::open(options).value();
+  const std::unique_ptr<Database> lied_to =
+      Database::open(options_through(proxy, database)).value();
   const Send send = text("ann", {"bob"}, "m1");
   const Ack ack{user("bob"), "phone", store->messages().epoch().value(), 0, at(200)};
   const Send* const sends[] = {&send};
@@ -202,6 +208,41 @@ TEST(PostgresMessages, ACommitThatIsAnsweredWithRollbackAcknowledgesNothing) {
   EXPECT_EQ(acknowledge_batch(*lied_to, acks)[0].code(), ErrorCode::kStoreFailed);
   forging = false;
   EXPECT_TRUE(accept_batch(*lied_to, sends)[0]->duplicate);  // the lie was about the answer alone
+}
+
+/// True if a message is acknowledged that the server, asked to commit it, rolled back.
+bool acknowledges_what_is_not_there(bool ignore_commit_tag) {
+  const TestDatabase database;
+  const std::unique_ptr<Store> store = open_store(database.options());
+  sign_in(*store, {"ann", "bob"});
+  Proxy proxy(PostgresServer::shared().port());
+  std::atomic<bool> spoiling = false;
+  std::atomic<bool> spoilt = false;
+  proxy.from_client = [&](std::string& bytes) {
+    const std::string commit("COMMIT\0", 7);
+    const std::size_t at = bytes.find(commit);
+    if (spoiling && at != std::string::npos) {
+      bytes.replace(at, commit.size(), std::string("ABORT \0", 7));
+      spoilt = true;
+    }
+    return true;
+  };
+  PostgresOptions options = options_through(proxy, database);
+  options.ignore_commit_tag_for_test = ignore_commit_tag;
+  const std::unique_ptr<Database> sessions = Database::open(options).value();
+  const Send send = text("ann", {"bob"}, "m1");
+  const Send* const sends[] = {&send};
+  spoiling = true;
+  const Result<Sent> sent = accept_batch(*sessions, sends)[0];
+  EXPECT_TRUE(spoilt);
+  EXPECT_TRUE(ids_in_inbox(*store, "bob").empty());
+  EXPECT_TRUE(sent.ok() || sent.code() == ErrorCode::kStoreFailed);
+  return sent.ok();
+}
+
+TEST(PostgresMessages, ACommitTagThatNobodyLooksAtIsNoticed) {
+  EXPECT_FALSE(acknowledges_what_is_not_there(false));
+  EXPECT_TRUE(acknowledges_what_is_not_there(true));
 }
 
 TEST(PostgresMessages, ARecordThatFailsDoesNotFailItsNeighbours) {

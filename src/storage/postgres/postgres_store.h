@@ -31,6 +31,8 @@ struct PostgresOptions {
   std::chrono::milliseconds max_wait{5'000};            ///< for a session; then kOverloaded
   /// Takes a server with fsync or full_page_writes off. Never outside of tests.
   bool allow_unsafe_server_for_test = false;
+  /// Takes a ROLLBACK for an answer to COMMIT: shows what the tests must catch. Likewise.
+  bool ignore_commit_tag_for_test = false;
 };
 
 /// Opens the store, making its tables if need be.

@@ -14,6 +14,7 @@ struct MessageMutants {
   bool read_in_two_steps = false;       ///< read_inbox() reads head and entries apart
   bool keep_epoch = false;              ///< a restore keeps the epoch; chains are not checked
   bool fan_out_in_memory = false;       ///< jobs do not survive a restart
+  bool parts_in_memory = false;         ///< nor do parts of messages that are not whole yet
   /// Called between the two steps of `read_in_two_steps`.
   std::function<void()> between_steps;
 };

@@ -144,6 +144,27 @@ TEST(SqliteMessageMutants, AFanOutKeptInMemoryIsNoticed) {
   EXPECT_EQ(lost_in_fan_out(mutants), 2);
 }
 
+/// True if a classic message never becomes whole after a restart between its parts, although each
+/// part was taken: nobody sends the first one again.
+bool loses_a_part(const MessageMutants& mutants) {
+  const TestDirectory directory;
+  std::unique_ptr<Store> store = open(directory, mutants);
+  ClassicPart part{InstanceId("instance"), "session", "7", 0, 2, "a", at(100)};
+  EXPECT_FALSE(store->classic()->add_part(part, {}).value());
+  store.reset();
+  store = open(directory, mutants);
+  part.index = 1;
+  part.payload = "b";
+  return store->classic()->add_part(part, {}).value() != "ab";
+}
+
+TEST(SqliteMessageMutants, PartsKeptInMemoryAreNoticed) {
+  MessageMutants mutants;
+  EXPECT_FALSE(loses_a_part(mutants));
+  mutants.parts_in_memory = true;
+  EXPECT_TRUE(loses_a_part(mutants));
+}
+
 TEST(SqliteMessageTables, AreSoundAfterEverythingHasHappened) {
   const TestDirectory directory;
   const std::unique_ptr<Store> store = open(directory, {});

@@ -84,6 +84,12 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const SqliteOptions& options) {
     });
     if (!forgotten) return forgotten.failure();
   }
+  if (options.mutants_for_test.parts_in_memory) {
+    Result<void> forgotten = (*database)->write(WriteKind::kGrow, [](Connection& connection) {
+      return connection.execute("DELETE FROM classic_part_sets");
+    });
+    if (!forgotten) return forgotten.failure();
+  }
   auto store = std::make_unique<SqliteStore>(*std::move(database), options.mutants_for_test);
   if (Result<void> opened = store->open(); !opened) return opened.failure();
   return std::unique_ptr<Store>(std::move(store));
