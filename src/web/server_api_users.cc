@@ -56,14 +56,15 @@ Result<net::Response> ServerApi::inbox(const storage::UserKey& user) {
   const auto listed =
       messages.list_conversations(user, base::SystemTime::max(), {}, kConversationsCounted + 1);
   if (!listed) return listed.failure();
+  const std::size_t counted = std::min(listed->size(), kConversationsCounted);
   std::size_t unread = 0;
-  for (const storage::Conversation& each : *listed) unread += each.unread;
-  const bool more = listed->size() > kConversationsCounted;
+  for (std::size_t i = 0; i < counted; ++i) unread += (*listed)[i].unread;
+  const bool more = listed->size() > counted;
   std::string body = "{\"epoch\":";
   base::append_json_string(body, page->epoch);
   body += ",\"floor\":" + std::to_string(page->floor) + ",\"top\":" + std::to_string(page->top) +
           ",\"entries\":" + std::to_string(page->top - page->floor) +
-          ",\"conversations\":" + std::to_string(listed->size()) +
+          ",\"conversations\":" + std::to_string(counted) +
           ",\"unread\":" + std::to_string(unread) + ",\"more\":" + (more ? "true" : "false") + "}";
   return json(200, std::move(body));
 }
