@@ -76,8 +76,8 @@ class Gateway {
   Result<void> start();
   /// Ends that thread. Idempotent.
   void stop();
-  /// Something may have been revoked: tells all nodes, this one included, to look now. Without a bus
-  /// between them they look twice a second. From any thread, at once.
+  /// Something may have been revoked: tells all nodes, this one included, to look now. Without a
+  /// bus between them they look twice a second. From any thread, at once.
   void hasten_revocation();
 
   /// The handler of a new connection on shard `shard`.
