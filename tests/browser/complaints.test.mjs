@@ -59,6 +59,7 @@ test("row 2, recovery silently does not happen: with nothing ever received, and 
     await reader.tab.live();
     await said.getByText(`Recovered without a hole: ${round} missed`).waitFor();
     await reader.tab.open(writer.name);
+    await reader.tab.see(`round ${round}, ${round}`);
     assert.equal((await reader.tab.texts()).at(-1), `round ${round}, ${round}`);
   }
   await reader.visitor.close();

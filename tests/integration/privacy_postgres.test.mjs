@@ -15,7 +15,7 @@ const cluster = await Cluster.start({ postgres: await startPostgres(), settings 
 const [node, other] = await cluster.nodes(2);
 
 const rowsOf = (text) => text.split("\n").filter((line) => line !== "");
-const tables = rowsOf(await cluster.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"));
+const tables = rowsOf(await cluster.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"));
 const referring = rowsOf(await cluster.sql(
   "SELECT table_name || '.' || column_name FROM information_schema.columns " +
     "WHERE table_schema = 'public' AND column_name = 'inbox' ORDER BY 1",
@@ -132,10 +132,12 @@ for (const [how, erase] of [
     // Their name stands at the head of their stream, in their instances, which a sign-out ends, and in
     // what others have said of the groups.
     assert.deepEqual(await tablesWith(ann), ["inboxes", "instances", "messages"]);
-    assert.equal(await cluster.sql(`SELECT DISTINCT i.endpoint FROM messages m JOIN inboxes i ON i.id = m.sender WHERE m.body LIKE '%${ann}%'`), bob);
+    const sayers = `SELECT DISTINCT i.endpoint FROM messages m JOIN inboxes i ON i.id = m.sender WHERE m.body LIKE '%${ann}%'`;
+    assert.equal(await cluster.sql(sayers), bob);
     // What is left are the places of what was sent, and the digests by which a repeat is known.
     const left = await cluster.sql(
-      `SELECT count(*), count(*) FILTER (WHERE NOT gone OR body <> '' OR device <> '') FROM messages WHERE sender = (SELECT id FROM inboxes WHERE endpoint = '${ann}')`,
+      "SELECT count(*), count(*) FILTER (WHERE NOT gone OR body <> '' OR device <> '') " +
+        `FROM messages WHERE sender = (SELECT id FROM inboxes WHERE endpoint = '${ann}')`,
     );
     assert.equal(left, `${rounds + 5}|0`, "their messages, and what they did with groups");
     const heads = await cluster.sql(`SELECT erased, signed_in, bytes, top - floor, blocking FROM inboxes WHERE endpoint = '${ann}'`);
