@@ -247,7 +247,8 @@ export class InboxMachine {
       if (place === null) this.#queue.push({ jump: from, reason: null });
     }
     if (lost) this.#acked = from.offset;
-    else if (connecting) this.#acked = cursor;
+    // The gateway's window begins where the stream does; with an old copy of the note that is before the cursor.
+    else if (connecting) this.#acked = Math.min(cursor, from.offset);
     if (connecting && reason === null) this.#actions.push({ do: "recovered", missed: Math.max(0, top - from.offset) });
     this.#expectMore();
   }

@@ -37,8 +37,11 @@ export class ReceiptBook {
     if (receipt.user !== undefined) {
       this.#advance(known, { user: receipt.user, delivered: receipt.delivered, read: receipt.read });
     } else if (receipt.seq !== undefined && receipt.of !== undefined && receipt.seq >= (known.counts?.seq ?? 0)) {
-      const { seq, delivered, read, of } = receipt;
-      known.counts = { seq, delivered, read, of };
+      const { seq, of } = receipt;
+      // What two nodes count may cross on its way.
+      const before = known.counts?.seq === seq ? known.counts : null;
+      const delivered = Math.max(receipt.delivered, before?.delivered ?? 0);
+      known.counts = { seq, delivered, read: Math.max(receipt.read, before?.read ?? 0), of };
     }
   }
 

@@ -110,12 +110,14 @@ export class TrackedMessage implements SentMessage {
     else this.#emitter.emit("state", { state: this.#state, previous: this.#state });
   }
 
-  progressed(progress: Progress): void {
+  /** Only ever forward: the counts of a large group turn to a later message, which fewer have got as yet. */
+  progressed({ delivered, read, of }: Progress): void {
     if (this.#acceptance === null) return;
-    const changed = progress.delivered !== this.#progress.delivered || progress.read !== this.#progress.read;
-    this.#progress = progress;
+    const before = this.#progress;
+    this.#progress = { delivered: Math.max(delivered, before.delivered), read: Math.max(read, before.read), of };
+    const changed = this.deliveredTo !== before.delivered || this.readBy !== before.read;
     if (this.#state === "failed") return;
-    const state = stateOf(progress);
+    const state = stateOf(this.#progress);
     if (order[state] > order[this.#state]) this.#enter(state);
     else if (changed) this.#emitter.emit("state", { state: this.#state, previous: this.#state });
   }

@@ -356,6 +356,21 @@ describe("Acknowledgements", () => {
     expect(machine.step({ type: "timer", name: "ack" }, 710)).toContainEqual({ do: "ack", epoch: "e1", offset: 6 });
   });
 
+  test("begin where the gateway does, though its cursor is further: its window has to move", () => {
+    // Written back from an old copy, the note is at 10; the window has room for four entries of 40 KiB.
+    const inbox = new Harness({ position: at(10), begun: 10 });
+    inbox.step({ type: "connected", inbox: { ...state(10, 60), cursor: 60 } });
+    let base = 10;
+    while (base < 60) {
+      inbox.push(...[1, 2, 3, 4].map((ahead) => base + ahead).filter((offset) => offset <= 60));
+      inbox.pass(250, "ack");
+      expect(inbox.acks.at(-1) ?? 0).toBeGreaterThan(base);
+      base = inbox.acks.at(-1) ?? 0;
+    }
+    expect(inbox.syncs).toEqual([]);
+    expect(inbox.offsets).toHaveLength(50);
+  });
+
   test("that are refused for good make the machine ask where it stands", () => {
     const inbox = new Harness({ position: at(5), begun: 5 });
     inbox.step({ type: "connected", inbox: state(5, 6) });
