@@ -53,3 +53,63 @@ BEGIN
     END LOOP;
   END IF;
 END $$;
+
+-- As in 0010_messages.sql, but the user's messages are found by the rows that tell a repeat, which
+-- outlive every message: an index of senders would cost each message more.
+CREATE OR REPLACE FUNCTION erase_user(p_application text, p_type bigint, p_endpoint text, p_limit bigint)
+RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_inbox bigint;
+  v_conversations bigint[];
+  v_count bigint;
+BEGIN
+  SELECT id INTO v_inbox FROM inboxes
+    WHERE application = p_application AND type = p_type AND endpoint = p_endpoint;
+  IF NOT FOUND THEN
+    RETURN 0;
+  END IF;
+  SELECT coalesce(array_agg(n.conversation), '{}') INTO v_conversations
+    FROM (SELECT conversation FROM conversation_members WHERE inbox = v_inbox
+          ORDER BY conversation LIMIT p_limit) n;
+  PERFORM FROM conversations WHERE number = ANY (v_conversations) ORDER BY id FOR UPDATE;
+  PERFORM lock_inboxes(ARRAY[v_inbox]);
+  -- First, so that no new message comes while the old ones go.
+  UPDATE inboxes SET erased = true, signed_in = false, acknowledged = top
+    WHERE id = v_inbox AND (NOT erased OR signed_in OR acknowledged <> top);
+
+  UPDATE messages SET body = '', device = '', gone = true WHERE id IN (
+    SELECT m.id FROM accepted_sends a
+    JOIN messages m ON m.conversation = a.conversation AND m.seq = a.seq
+    WHERE a.sender = v_inbox AND NOT m.gone ORDER BY m.id LIMIT p_limit FOR UPDATE OF m);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  IF v_count > 0 THEN
+    RETURN v_count;
+  END IF;
+  v_count := remove_front(v_inbox, 9223372036854775807, p_limit);
+  IF v_count > 0 THEN
+    RETURN v_count;
+  END IF;
+
+  UPDATE conversations c SET members = c.members - 1, version = c.version + 1
+    FROM conversation_members p WHERE c.number = ANY (v_conversations)
+      AND p.conversation = c.number AND p.inbox = v_inbox AND p.until_seq = 9223372036854775807;
+  DELETE FROM past_memberships WHERE inbox = v_inbox AND conversation = ANY (v_conversations);
+  DELETE FROM conversation_members WHERE inbox = v_inbox AND conversation = ANY (v_conversations);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  IF v_count > 0 THEN
+    RETURN v_count;
+  END IF;
+  DELETE FROM message_devices WHERE inbox = v_inbox AND device IN (
+    SELECT device FROM message_devices WHERE inbox = v_inbox LIMIT p_limit);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  IF v_count > 0 THEN
+    RETURN v_count;
+  END IF;
+  DELETE FROM blocks WHERE inbox = v_inbox AND (type, endpoint) IN (
+    SELECT type, endpoint FROM blocks WHERE inbox = v_inbox LIMIT p_limit);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  UPDATE inboxes SET blocking = (SELECT count(*) FROM blocks WHERE inbox = v_inbox)
+    WHERE id = v_inbox AND blocking > 0;
+  RETURN v_count;
+END $$;

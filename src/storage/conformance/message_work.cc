@@ -125,4 +125,25 @@ TEST_P(MessageWork, APageOfHistoryCostsNoMoreThanThePage) {
   EXPECT_EQ(history.size(), 20u);
 }
 
+TEST_P(MessageWork, ErasingCostsNothingForWhatOthersWrote) {
+  sign_in(store(), {"ann", "bob"});
+  send(change("ann", "g-1", "create", Action::kCreate, {"bob"}, "group"));
+  fill("g-1", 50'000);
+  for (const char* id : {"m1", "m2", "m3"}) send(text_to("bob", "g-1", id));
+  ASSERT_TRUE(store().messages().set_blocked(user("bob"), person("cy"), true, 10, at(1)).value());
+
+  std::size_t erased = 0;
+  for (;;) {
+    const std::size_t gone =
+        within_bound("erase", [&] { return counted().erase(user("bob"), 500).value(); });
+    if (gone == 0) break;
+    erased += gone;
+  }
+  EXPECT_EQ(erased, 10u);  // three messages, four entries, a membership, a device, a block
+  const std::vector<Message> left =
+      store().messages().history(user("ann"), "g-1", kNewest, 4).value();
+  ASSERT_EQ(left.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(left[i].gone, i < 3) << i;
+}
+
 }  // namespace countersign::storage
