@@ -1,4 +1,5 @@
--- Work in proportion to what a user may read and has, whatever else a conversation holds.
+-- Work in proportion to what a user may read and has, whatever else a conversation holds; and an
+-- end to messages that failed although they were delivered.
 
 -- As in 0011_callbacks.sql, but the senders are looked up stretch by stretch of the membership:
 -- whoever joined late, or came back, passes over nothing that was never theirs. (OFFSET 0 keeps the
@@ -112,4 +113,58 @@ BEGIN
   UPDATE inboxes SET blocking = (SELECT count(*) FROM blocks WHERE inbox = v_inbox)
     WHERE id = v_inbox AND blocking > 0;
   RETURN v_count;
+END $$;
+
+-- As in 0010_messages.sql, but the inboxes of those who seem to lack a message are locked before
+-- that is decided: at this very moment they may acknowledge it, and then it has not failed. (What
+-- is delivered stays so: whoever has got a message need not be locked.)
+CREATE OR REPLACE FUNCTION expire_messages(p_now bigint, p_limit bigint, p_code bigint)
+RETURNS TABLE (r_conversation text, r_seq bigint, r_kind bigint, r_msg_id text,
+               r_sender_type bigint, r_sender text, r_device text, r_time bigint,
+               r_expires bigint, r_body text, r_gone boolean, r_application text,
+               r_failed_type bigint, r_failed text, r_offset bigint, r_chain bytea)
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_overdue bigint[];
+  v_senders bigint[];
+  v_missing bigint[];
+  m record;
+  v_missed record;
+BEGIN
+  SELECT coalesce(array_agg(n.id), '{}'), coalesce(array_agg(n.sender), '{}')
+    INTO v_overdue, v_senders
+    FROM (SELECT id, sender FROM messages WHERE expires <= p_now AND expires IS NOT NULL
+          AND NOT gone ORDER BY expires, id LIMIT p_limit) n;
+  SELECT coalesce(array_agg(DISTINCT p.inbox), '{}') INTO v_missing
+    FROM messages o JOIN conversations c ON c.number = o.conversation AND NOT c.is_group
+    JOIN conversation_members p ON p.conversation = o.conversation AND p.delivered < o.seq
+    WHERE o.id = ANY (v_overdue);
+  PERFORM lock_inboxes(v_senders || v_missing);
+  PERFORM FROM messages WHERE id = ANY (v_overdue) ORDER BY id FOR UPDATE;
+  FOR m IN
+    SELECT o.*, c.is_group, c.id AS name, c.application, u.type, u.endpoint FROM messages o
+    JOIN conversations c ON c.number = o.conversation JOIN inboxes u ON u.id = o.sender
+    WHERE o.id = ANY (v_overdue) AND NOT o.gone ORDER BY o.expires, o.id
+  LOOP
+    UPDATE messages SET body = '', gone = true WHERE id = m.id;
+    CONTINUE WHEN m.is_group;
+    r_conversation := m.name; r_seq := m.seq; r_kind := m.kind; r_msg_id := m.msg_id;
+    r_sender_type := m.type; r_sender := m.endpoint; r_device := m.device; r_time := m.time;
+    r_expires := m.expires; r_body := ''; r_gone := true; r_application := m.application;
+    FOR v_missed IN
+      SELECT i.id, i.type, i.endpoint FROM conversation_members p JOIN inboxes i ON i.id = p.inbox
+      WHERE p.conversation = m.conversation AND p.inbox <> m.sender AND p.delivered < m.seq
+        AND (m.seq BETWEEN p.from_seq AND p.until_seq
+             OR could_read(p.conversation, p.inbox, m.seq))
+      ORDER BY i.type, i.endpoint
+    LOOP
+      SELECT e.r_offset, e.r_chain INTO r_offset, r_chain
+        FROM append_entry(m.sender, m.sender, m.id, m.message_id, 4, 0, p_now, p_code,
+                          v_missed.id) e;
+      UPDATE messages SET uses = uses + 1 WHERE id = m.id;
+      r_failed_type := v_missed.type;
+      r_failed := v_missed.endpoint;
+      RETURN NEXT;
+    END LOOP;
+  END LOOP;
 END $$;
