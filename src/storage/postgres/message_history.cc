@@ -23,6 +23,13 @@ constexpr std::size_t kExportPage = 50;
   "(m.seq BETWEEN p.from_seq AND p.until_seq OR " \
   "could_read(p.conversation, p.inbox, m.seq)) "
 
+/// The stretches `s` of the membership that is part `p`: between them lies what the user may not
+/// read, and may be much.
+#define COUNTERSIGN_PG_STRETCHES                                  \
+  "CROSS JOIN LATERAL (SELECT p.from_seq, p.until_seq UNION ALL " \
+  "SELECT e.from_seq, e.until_seq FROM past_memberships e "       \
+  "WHERE e.conversation = p.conversation AND e.inbox = p.inbox) s "
+
 /// A condition: the user with part `p` does not block the sender, table `u`.
 #define COUNTERSIGN_PG_NOT_BLOCKED                            \
   "NOT EXISTS (SELECT FROM blocks b WHERE b.inbox = p.inbox " \
@@ -67,12 +74,13 @@ Result<Rows> ask(Database& database, const char* sql, const UserKey& user,
   "v.admin, v.members, v.top, least(v.read, v.top), v.last_time, d.unread, "                   \
   "l.seq, l.kind, l.msg_id, l.type, l.endpoint, l.device, l.time, l.expires, l.body, l.gone, " \
   "o.type, o.endpoint, least(o.delivered, v.top), least(o.read, v.top) FROM v "                \
-  "CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (SELECT FROM conversation_members p "    \
-  "JOIN messages m ON m.conversation = p.conversation JOIN inboxes u ON u.id = m.sender "      \
-  "WHERE p.conversation = v.number AND p.inbox = v.inbox AND m.seq > p.read "                  \
-  "AND m.sender <> p.inbox AND m.kind = 1 AND NOT m.gone AND " COUNTERSIGN_PG_READABLE         \
-  "AND " COUNTERSIGN_PG_NOT_BLOCKED                                                            \
-  "LIMIT 100) n) d "                                                                           \
+  "CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (SELECT FROM conversation_members "      \
+  "p " COUNTERSIGN_PG_STRETCHES                                                                \
+  "CROSS JOIN LATERAL (SELECT FROM messages m JOIN inboxes u ON u.id = m.sender "              \
+  "WHERE m.conversation = p.conversation "                                                     \
+  "AND m.seq BETWEEN greatest(s.from_seq, p.read + 1) AND s.until_seq "                        \
+  "AND m.sender <> p.inbox AND m.kind = 1 AND NOT m.gone AND " COUNTERSIGN_PG_NOT_BLOCKED      \
+  "LIMIT 100) m WHERE p.conversation = v.number AND p.inbox = v.inbox LIMIT 100) n) d "        \
   "LEFT JOIN LATERAL (SELECT m.seq, m.kind, m.msg_id, u.type, u.endpoint, m.device, m.time, "  \
   "m.expires, m.body, m.gone FROM conversation_members p JOIN messages m "                     \
   "ON m.conversation = p.conversation AND m.seq = v.top JOIN inboxes u ON u.id = m.sender "    \
@@ -161,10 +169,13 @@ Result<std::vector<Message>> read_history(Database& database, const UserKey& use
       ask(database,
           "SELECT " COUNTERSIGN_PG_MESSAGE_COLUMNS
           " FROM inboxes i JOIN conversations c ON c.id = $4 "
-          "JOIN conversation_members p ON p.conversation = c.number AND p.inbox = i.id "
-          "JOIN messages m ON m.conversation = c.number JOIN inboxes u ON u.id = m.sender "
-          "WHERE i.application = $1 AND i.type = $2 AND i.endpoint = $3 AND m.seq < $5 "
-          "AND " COUNTERSIGN_PG_READABLE "AND " COUNTERSIGN_PG_NOT_BLOCKED
+          "JOIN conversation_members p ON p.conversation = c.number AND p.inbox = "
+          "i.id " COUNTERSIGN_PG_STRETCHES
+          "CROSS JOIN LATERAL (SELECT m.* FROM messages m JOIN inboxes u ON u.id = m.sender "
+          "WHERE m.conversation = c.number AND m.seq BETWEEN s.from_seq AND s.until_seq "
+          "AND m.seq < $5 AND " COUNTERSIGN_PG_NOT_BLOCKED
+          "ORDER BY m.seq DESC LIMIT $6) m JOIN inboxes u ON u.id = m.sender "
+          "WHERE i.application = $1 AND i.type = $2 AND i.endpoint = $3 "
           "ORDER BY m.seq DESC LIMIT $6",
           user, conversation, before, sql_limit(limit));
   if (!rows) return rows.failure();

@@ -314,6 +314,45 @@ TEST(PostgresMessages, MessagesOfOneBatchSeeEachOther) {
             (std::set<std::string>{"create", "hello", "add", "remove"}));
 }
 
+TEST(PostgresMessages, AMessageThatExpiresWhileItIsAcknowledgedDoesNotFailToo) {
+  const TestDatabase database;
+  const std::unique_ptr<Store> store = open_store(database.options());
+  sign_in(*store, {"ann", "bob"});
+  Send one = text("ann", {"bob"}, "m1");
+  one.expires = at(300);
+  const Sent sent = accept(*store, one).value();
+  ConnectionSettings settings;
+  settings.url = database.url();
+  const std::unique_ptr<Connection> bob = Connection::open(settings).value();
+  ASSERT_TRUE(succeeded(bob->execute(
+      "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; "
+      "SELECT acknowledge_entries(ARRAY['application'], ARRAY[0::bigint], ARRAY['bob'], "
+      "ARRAY['phone'], ARRAY[message_epoch()], ARRAY[1::bigint], ARRAY[200000000::bigint])")));
+
+  auto expiring =
+      std::async(std::launch::async, [&] { return store->messages().expire(at(301), 10); });
+  const std::unique_ptr<Connection> watcher = Connection::open(settings).value();
+  const auto somebody_waits = [&] {
+    const Query query(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock'");
+    return watcher->run(std::span(&query, 1), Connection::Mode::kRead)->front().front().integer(0) >
+           0;
+  };
+  const auto finished = [&] {
+    return expiring.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  };
+  while (!somebody_waits() && !finished()) {
+  }
+  ASSERT_TRUE(succeeded(bob->execute("COMMIT")));
+  EXPECT_TRUE(expiring.get()->empty());
+  EXPECT_EQ(whole_inbox(*store, "ann").size(), 1u);
+  const Conversation seen =
+      store->messages().find_conversation(user("ann"), sent.conversation).value();
+  ASSERT_EQ(seen.members.size(), 2u);
+  EXPECT_EQ(seen.members[1].delivered, 1);
+}
+
 TEST(PostgresMessages, AStormOfOverlappingGroupsMeetsNoDeadlock) {
   const TestDatabase database;
   const std::unique_ptr<Store> stores[2] = {open_store(database.options()),

@@ -1,6 +1,7 @@
 #include "storage/sqlite/history.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -18,10 +19,10 @@ constexpr std::int64_t kMaxUnread = 100;
 /// Members that a Conversation shows: all of a direct one.
 constexpr std::size_t kShownMembers = 11;
 
-/// A condition: the user with inbox `p.inbox` does not block the sender, table `u`.
-#define COUNTERSIGN_NOT_BLOCKED                                 \
-  "NOT EXISTS (SELECT 1 FROM blocks b WHERE b.inbox = p.inbox " \
-  "AND b.type = u.type AND b.endpoint = u.endpoint) "
+/// A condition: the user with this inbox does not block the sender, table `u`.
+#define COUNTERSIGN_NOT_BLOCKED_BY(inbox)                                                 \
+  "NOT EXISTS (SELECT 1 FROM blocks b WHERE b.type = u.type AND b.endpoint = u.endpoint " \
+  "AND b.inbox = " inbox ") "
 
 /// A conversation and the part that one user has in it.
 struct View {
@@ -107,15 +108,32 @@ Result<std::vector<Horizon>> list_members(Connection& connection, const View& vi
                    read, top, view.head.number, after_type, after_endpoint, sql_limit(limit));
 }
 
+/// Seqs that a member may read: `from` is one, `end` the first that is none.
+struct Stretch {
+  std::int64_t from = 0;
+  std::int64_t end = 0;
+};
+
+/// Newest first.
+Result<std::vector<Stretch>> list_stretches(Connection& connection, const View& view) {
+  return list_rows(
+      connection, "SELECT from_seq, until_seq FROM " COUNTERSIGN_STRETCHES "ORDER BY from_seq DESC",
+      [](const Statement& row) {
+        return Stretch{row.integer(0), std::min(row.integer(1), kStillMember - 1) + 1};
+      },
+      view.head.number, view.inbox);
+}
+
 Result<std::int64_t> count_unread(Connection& connection, const View& view) {
-  Result<std::optional<std::int64_t>> count = find_row(
-      connection,
-      "SELECT count(*) FROM (SELECT 1 FROM conversation_members p "
-      "CROSS JOIN messages m ON m.conversation = p.conversation JOIN inboxes u ON u.id = m.sender "
-      "WHERE p.conversation = ? AND p.inbox = ? AND m.seq > p.read AND m.sender <> p.inbox "
-      "AND m.kind = 1 AND m.gone = 0 AND " COUNTERSIGN_READABLE "AND " COUNTERSIGN_NOT_BLOCKED
-      "LIMIT ?)",
-      first_integer, view.head.number, view.inbox, kMaxUnread);
+  Result<std::optional<std::int64_t>> count =
+      find_row(connection,
+               "SELECT count(*) FROM (SELECT 1 FROM " COUNTERSIGN_STRETCHES
+               "CROSS JOIN messages m ON m.conversation = ?1 "
+               "AND m.seq BETWEEN max(s.from_seq, ?3 + 1) AND s.until_seq "
+               "JOIN inboxes u ON u.id = m.sender "
+               "WHERE m.sender <> ?2 AND m.kind = 1 AND m.gone = 0 AND " COUNTERSIGN_NOT_BLOCKED_BY(
+                   "?2") "LIMIT ?4)",
+               first_integer, view.head.number, view.inbox, view.membership.read, kMaxUnread);
   if (!count) return count.failure();
   return count->value_or(0);
 }
@@ -145,7 +163,7 @@ Result<Conversation> describe(Connection& connection, const View& view) {
       "SELECT " COUNTERSIGN_MESSAGE_COLUMNS
       " FROM conversation_members p JOIN messages m ON m.conversation = p.conversation "
       "AND m.seq = ? " COUNTERSIGN_MESSAGE_JOINS
-      "WHERE p.conversation = ? AND p.inbox = ? AND " COUNTERSIGN_NOT_BLOCKED,
+      "WHERE p.conversation = ? AND p.inbox = ? AND " COUNTERSIGN_NOT_BLOCKED_BY("p.inbox"),
       [](const Statement& row) { return read_message(row); }, conversation.top, view.head.number,
       view.inbox);
   if (!last) return last.failure();
@@ -160,15 +178,22 @@ Result<std::vector<Message>> read_history(Connection& connection, const UserKey&
                                           std::size_t limit) {
   Result<View> view = get_view(connection, user, conversation);
   if (!view) return view.failure();
-  return list_rows(
-      connection,
-      "SELECT " COUNTERSIGN_MESSAGE_COLUMNS
-      " FROM conversation_members p "
-      "CROSS JOIN messages m ON m.conversation = p.conversation " COUNTERSIGN_MESSAGE_JOINS
-      "WHERE p.conversation = ? AND p.inbox = ? AND m.seq < ? "
-      "AND " COUNTERSIGN_READABLE "AND " COUNTERSIGN_NOT_BLOCKED "ORDER BY m.seq DESC LIMIT ?",
-      [](const Statement& row) { return read_message(row); }, view->head.number, view->inbox,
-      before, sql_limit(limit));
+  Result<std::vector<Stretch>> stretches = list_stretches(connection, *view);
+  if (!stretches) return stretches.failure();
+  std::vector<Message> messages;
+  for (const Stretch& stretch : *stretches) {
+    if (messages.size() >= limit) break;
+    Result<std::vector<Message>> part = list_rows(
+        connection,
+        "SELECT " COUNTERSIGN_MESSAGE_COLUMNS " FROM messages m " COUNTERSIGN_MESSAGE_JOINS
+        "WHERE m.conversation = ?1 AND m.seq >= ?3 AND m.seq < ?4 "
+        "AND " COUNTERSIGN_NOT_BLOCKED_BY("?2") "ORDER BY m.seq DESC LIMIT ?5",
+        [](const Statement& row) { return read_message(row); }, view->head.number, view->inbox,
+        stretch.from, std::min(before, stretch.end), sql_limit(limit - messages.size()));
+    if (!part) return part.failure();
+    std::ranges::move(*part, std::back_inserter(messages));
+  }
+  return messages;
 }
 
 Result<std::vector<Conversation>> read_conversations(Connection& connection, const UserKey& user,

@@ -49,11 +49,11 @@ Result<std::vector<Identity>> list_audience(Connection& connection, bool group,
     return sorted_identities(*std::move(others));
   }
   return list_rows(connection,
-                   "SELECT DISTINCT i.type, i.endpoint FROM conversation_members p "
-                   "JOIN messages m ON m.conversation = p.conversation "
-                   "JOIN inboxes i ON i.id = m.sender WHERE p.conversation = ? AND p.inbox = ? "
-                   "AND m.seq > ? AND m.seq <= ? AND m.sender <> p.inbox "
-                   "AND " COUNTERSIGN_READABLE "ORDER BY i.type, i.endpoint",
+                   "SELECT DISTINCT i.type, i.endpoint FROM " COUNTERSIGN_STRETCHES
+                   "CROSS JOIN messages m ON m.conversation = ?1 "
+                   "AND m.seq BETWEEN max(s.from_seq, ?3 + 1) AND min(s.until_seq, ?4) "
+                   "JOIN inboxes i ON i.id = m.sender WHERE m.sender <> ?2 "
+                   "ORDER BY i.type, i.endpoint",
                    identity, conversation, inbox, before, seq);
 }
 

@@ -31,6 +31,14 @@ Message read_message(const Statement& row, int first = 0);
   "e WHERE e.conversation = p.conversation AND e.inbox = p.inbox "                       \
   "AND m.seq BETWEEN e.from_seq AND e.until_seq)) "
 
+/// A table: the stretches `s` of the membership of inbox ?2 in conversation ?1. Between them lies
+/// what its user may not read, and may be much.
+#define COUNTERSIGN_STRETCHES                                   \
+  "(SELECT from_seq, until_seq FROM conversation_members "      \
+  "WHERE conversation = ?1 AND inbox = ?2 "                     \
+  "UNION ALL SELECT from_seq, until_seq FROM past_memberships " \
+  "WHERE conversation = ?1 AND inbox = ?2) s "
+
 /// Adds to what refers to the message, or takes from it; removes the message if nothing is left.
 Result<void> change_uses(Connection& connection, std::int64_t message, std::int64_t by);
 
