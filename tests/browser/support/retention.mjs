@@ -1,5 +1,5 @@
-// What retention does to a store, at once. The server does it by itself only some minutes after it has started
-// (docs/reference/messages.md), which no test can wait for.
+// What retention (`messages.retention_days`) does to a store, at once: the server does it by itself only some minutes
+// after it has started, which no test can wait for.
 import { sql, storeOf } from "../../support/backup.mjs";
 
 /**
