@@ -57,7 +57,8 @@ END $$;
 
 -- As in 0010_messages.sql, but the user's messages are found by the rows that tell a repeat, which
 -- outlive every message: an index of senders would cost each message more.
-CREATE OR REPLACE FUNCTION erase_user(p_application text, p_type bigint, p_endpoint text, p_limit bigint)
+CREATE OR REPLACE FUNCTION erase_user(p_application text, p_type bigint, p_endpoint text,
+                                      p_limit bigint)
 RETURNS bigint LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE

@@ -135,10 +135,10 @@ Result<bool> MessageWorker::expire() {
   if (options_.may_expire && !options_.may_expire()) return false;
   const auto expired = store_.expire(clock_.now(), options_.expire_at_once);
   if (!expired) return expired.failure();
-  for (const storage::Expired& notice : *expired) sink_.on_expired(notice);
-  expired_.add(static_cast<double>(expired->size()));
-  // Messages that everybody got expire without a notice; those beyond the portion wait.
-  return !expired->empty();
+  for (const storage::Expired& notice : expired->notices) sink_.on_expired(notice);
+  expired_.add(static_cast<double>(expired->notices.size()));
+  // Messages of groups, and those that everybody got, expire without a notice.
+  return expired->found >= options_.expire_at_once;
 }
 
 Result<bool> MessageWorker::remove_old() {

@@ -25,7 +25,8 @@ using std::chrono::seconds;
 class BackgroundStore final : public StubMessageStore {
  public:
   std::deque<storage::FanOut> jobs;
-  std::deque<std::vector<storage::Expired>> expired;
+  std::size_t overdue = 0;  // messages, of which the first have notices
+  std::deque<storage::Expired> notices;
   std::size_t old_rows = 0;
   bool failing = false;
   int fan_out_calls = 0;
@@ -43,12 +44,16 @@ class BackgroundStore final : public StubMessageStore {
     jobs.pop_front();
     return std::optional(job);
   }
-  Result<std::vector<storage::Expired>> expire(base::SystemTime, std::size_t) override {
+  Result<storage::Expiry> expire(base::SystemTime, std::size_t limit) override {
     ++expire_calls;
     if (failing) return fail(ErrorCode::kStoreFailed, "test");
-    if (expired.empty()) return std::vector<storage::Expired>();
-    const auto portion = expired.front();
-    expired.pop_front();
+    storage::Expiry portion;
+    portion.found = std::min(limit, overdue);
+    overdue -= portion.found;
+    while (portion.notices.size() < portion.found && !notices.empty()) {
+      portion.notices.push_back(notices.front());
+      notices.pop_front();
+    }
     return portion;
   }
   Result<std::size_t> remove_old(base::SystemTime before, std::size_t limit) override {
@@ -156,19 +161,36 @@ TEST_F(MessageWorkerTest, MeasuresHowLongAJobHasWaited) {
 }
 
 TEST_F(MessageWorkerTest, LetsMessagesExpireEveryFewSecondsUntilNoneIsLeft) {
+  options_.expire_at_once = 2;
+  next_ = base::SteadyTime::min();
+  restart();
   pass(seconds(1));
   const int before = store_.expire_calls;
-  store_.expired = {{expired("a"), expired("b")}, {expired("c")}};
+  store_.overdue = 3;
+  store_.notices = {expired("a"), expired("b"), expired("c")};
   pass(seconds(5));
   EXPECT_EQ(sink_.told, (Names{"a", "b", "c"}));
-  EXPECT_EQ(store_.expire_calls, before + 3);
+  EXPECT_EQ(store_.expire_calls, before + 2);
   EXPECT_TRUE(exposes("countersign_expiry_notices_total 3"));
+}
+
+TEST_F(MessageWorkerTest, GoesOnWithoutAPauseWhileThePortionsAreFullThoughNobodyIsTold) {
+  pass(seconds(1));
+  const int before = store_.expire_calls;
+  store_.overdue = 2'500;
+  clock_.advance(seconds(5));
+  while (worker_->step() <= clock_.steady()) {
+  }
+  EXPECT_EQ(store_.overdue, 0U);
+  EXPECT_EQ(store_.expire_calls, before + 3);
+  EXPECT_EQ(sink_.told, Names());
 }
 
 TEST_F(MessageWorkerTest, ExpiresMessagesBetweenThePortionsOfALongJob) {
   pass({});
   for (int i = 0; i < 100; ++i) job({"a"});
-  store_.expired = {{expired("b")}};
+  store_.overdue = 1;
+  store_.notices = {expired("b")};
   clock_.advance(seconds(5));
   worker_->step();
   EXPECT_EQ(sink_.told, (Names{"a", "b"}));

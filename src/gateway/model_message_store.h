@@ -203,8 +203,8 @@ class NodeMessageStore final : public storage::MessageStore {
     return store_.set_blocked(user, other, blocked);
   }
   // The simulation itself decides when something is old.
-  Result<std::vector<storage::Expired>> expire(base::SystemTime, std::size_t) override {
-    return std::vector<storage::Expired>();
+  Result<storage::Expiry> expire(base::SystemTime, std::size_t) override {
+    return storage::Expiry();
   }
   Result<std::size_t> remove_old(base::SystemTime, std::size_t) override { return std::size_t{0}; }
 

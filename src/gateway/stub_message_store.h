@@ -74,9 +74,7 @@ class StubMessageStore : public storage::MessageStore {
     return unused();
   }
   Result<std::optional<storage::FanOut>> fan_out(std::size_t) override { return unused(); }
-  Result<std::vector<storage::Expired>> expire(base::SystemTime, std::size_t) override {
-    return unused();
-  }
+  Result<storage::Expiry> expire(base::SystemTime, std::size_t) override { return unused(); }
   Result<std::size_t> remove_old(base::SystemTime, std::size_t) override { return unused(); }
 
  private:

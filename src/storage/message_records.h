@@ -258,6 +258,14 @@ struct Expired {
   Entry entry;
 };
 
+/// What one portion of expiring did.
+struct Expiry {
+  /// Messages that were found overdue; several nodes may find the same. As many as were asked for:
+  /// there may be more.
+  std::size_t found = 0;
+  std::vector<Expired> notices;
+};
+
 /// The entries that a job wrote, all of one message.
 struct FanOut {
   std::string application;

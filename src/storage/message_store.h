@@ -129,7 +129,7 @@ class MessageStore {
   /// Takes the bodies of at most `limit` messages that expire at or before `now`, leaving
   /// tombstones; for every recipient (of a direct conversation) who had not got one, its sender
   /// gets an entry.
-  virtual Result<std::vector<Expired>> expire(SystemTime now, std::size_t limit) = 0;
+  virtual Result<Expiry> expire(SystemTime now, std::size_t limit) = 0;
   /// Removes at most `limit` of what was kept long enough: entries (from the front of their inbox,
   /// whose floor moves), messages nobody has an entry of any more, devices not seen, and, 30 days
   /// later, dedupe rows. Returns how many.

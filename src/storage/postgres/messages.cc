@@ -292,18 +292,20 @@ Result<std::optional<FanOut>> PostgresMessages::fan_out(std::size_t limit) {
   return std::optional<FanOut>(std::move(fan_out));
 }
 
-Result<std::vector<Expired>> PostgresMessages::expire(SystemTime now, std::size_t limit) {
-  Result<Rows> any = database_.read(
-      "SELECT EXISTS (SELECT FROM messages WHERE expires <= $1 AND expires IS NOT NULL "
-      "AND NOT gone)",
-      now);
-  if (!any) return any.failure();
-  if (!any->front().flag(0)) return std::vector<Expired>();
+Result<Expiry> PostgresMessages::expire(SystemTime now, std::size_t limit) {
+  Result<Rows> overdue = database_.read(
+      "SELECT count(*) FROM (SELECT FROM messages WHERE expires <= $1 AND expires IS NOT NULL "
+      "AND NOT gone LIMIT $2) n",
+      now, sql_limit(limit));
+  if (!overdue) return overdue.failure();
+  Expiry expiry;
+  expiry.found = static_cast<std::size_t>(overdue->front().integer(0));
+  if (expiry.found == 0) return expiry;
   Result<Rows> rows =
       database_.write("SELECT * FROM expire_messages($1, $2, $3)", now, sql_limit(limit),
                       static_cast<std::int64_t>(ErrorCode::kMessageExpired));
   if (!rows) return rows.failure();
-  return rows->list([](const Row& row) {
+  expiry.notices = rows->list([](const Row& row) {
     Expired expired;
     expired.entry.message = read_message(row);
     expired.sender = UserKey{row.bytes(kMessageColumnCount), expired.entry.message.sender};
@@ -314,6 +316,7 @@ Result<std::vector<Expired>> PostgresMessages::expire(SystemTime now, std::size_
     expired.entry.chain = row.bytes(kMessageColumnCount + 4);
     return expired;
   });
+  return expiry;
 }
 
 Result<std::size_t> PostgresMessages::remove_old(SystemTime before, std::size_t limit) {

@@ -57,7 +57,7 @@ class PostgresMessages final : public MessageStore {
   Result<std::vector<Identity>> list_blocked(const UserKey& user) override;
 
   Result<std::optional<FanOut>> fan_out(std::size_t limit) override;
-  Result<std::vector<Expired>> expire(SystemTime now, std::size_t limit) override;
+  Result<Expiry> expire(SystemTime now, std::size_t limit) override;
   Result<std::size_t> remove_old(SystemTime before, std::size_t limit) override;
 
   Result<void> export_messages(const UserKey& user,

@@ -345,7 +345,9 @@ TEST(PostgresMessages, AMessageThatExpiresWhileItIsAcknowledgedDoesNotFailToo) {
   while (!somebody_waits() && !finished()) {
   }
   ASSERT_TRUE(succeeded(bob->execute("COMMIT")));
-  EXPECT_TRUE(expiring.get()->empty());
+  const Expiry expiry = expiring.get().value();
+  EXPECT_EQ(expiry.found, 1u);
+  EXPECT_TRUE(expiry.notices.empty());
   EXPECT_EQ(whole_inbox(*store, "ann").size(), 1u);
   const Conversation seen =
       store->messages().find_conversation(user("ann"), sent.conversation).value();

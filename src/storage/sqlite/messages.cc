@@ -216,11 +216,11 @@ Result<std::optional<FanOut>> SqliteMessages::fan_out(std::size_t limit) {
                          [&](Connection& connection) { return work_on_job(connection, limit); });
 }
 
-Result<std::vector<Expired>> SqliteMessages::expire(SystemTime now, std::size_t limit) {
+Result<Expiry> SqliteMessages::expire(SystemTime now, std::size_t limit) {
   Result<bool> any =
       database_.read([&](Connection& connection) { return has_expired(connection, now); });
   if (!any) return any.failure();
-  if (!*any) return std::vector<Expired>();
+  if (!*any) return Expiry();
   return database_.write(WriteKind::kRelief, [&](Connection& connection) {
     return expire_messages(connection, now, limit);
   });

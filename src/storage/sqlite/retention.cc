@@ -154,21 +154,21 @@ Result<bool> has_expired(Connection& connection, SystemTime now) {
   return any->has_value();
 }
 
-Result<std::vector<Expired>> expire_messages(Connection& connection, SystemTime now,
-                                             std::size_t limit) {
-  std::vector<Expired> expired;
+Result<Expiry> expire_messages(Connection& connection, SystemTime now, std::size_t limit) {
   Result<std::vector<Overdue>> overdue = list_overdue(connection, now, limit);
   if (!overdue) return overdue.failure();
+  Expiry expiry;
+  expiry.found = overdue->size();
   for (const Overdue& one : *overdue) {
     Result<std::int64_t> cleared =
         connection.run("UPDATE messages SET body = '', gone = 1 WHERE id = ?", one.id);
     if (!cleared) return cleared.failure();
     if (one.group) continue;
-    if (Result<void> told = report_missed(connection, one, now, expired); !told) {
+    if (Result<void> told = report_missed(connection, one, now, expiry.notices); !told) {
       return told.failure();
     }
   }
-  return expired;
+  return expiry;
 }
 
 Result<std::size_t> remove_front(Connection& connection, std::int64_t inbox, SystemTime before,

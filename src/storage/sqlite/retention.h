@@ -20,8 +20,7 @@ inline constexpr std::chrono::days kRepeatsOutlive(30);
 /// True if expire_messages() has something to do.
 Result<bool> has_expired(Connection& connection, SystemTime now);
 /// MessageStore::expire() inside the caller's transaction.
-Result<std::vector<Expired>> expire_messages(Connection& connection, SystemTime now,
-                                             std::size_t limit);
+Result<Expiry> expire_messages(Connection& connection, SystemTime now, std::size_t limit);
 /// MessageStore::remove_old() inside the caller's transaction.
 Result<std::size_t> remove_kept_long_enough(Connection& connection, SystemTime before,
                                             std::size_t limit);
