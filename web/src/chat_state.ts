@@ -405,9 +405,14 @@ function receipt(state: ChatState, event: ReceiptEvent): ChatState {
       return { ...conversation, reaches };
     }
     if (event.seq === undefined || event.of === undefined) return conversation;
+    const { seq, of } = event;
     const before = conversation.counts;
-    if (before !== null && before.seq > event.seq) return conversation;
-    return { ...conversation, counts: { seq: event.seq, delivered: event.delivered, read: event.read, of: event.of } };
+    if (before !== null && before.seq > seq) return conversation;
+    // What two nodes count may cross on its way.
+    const same = before?.seq === seq ? before : { delivered: 0, read: 0 };
+    const delivered = Math.max(same.delivered, event.delivered);
+    const read = Math.max(same.read, event.read);
+    return { ...conversation, counts: { seq, delivered, read, of } };
   });
 }
 
