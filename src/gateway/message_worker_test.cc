@@ -228,7 +228,8 @@ TEST_F(MessageWorkerTest, LetsNothingExpireWhileItsTimeIsNotTheStores) {
   bool agrees = false;
   options_.may_expire = [&agrees] { return agrees; };
   restart();
-  store_.expired = {{expired("a")}};
+  store_.overdue = 1;
+  store_.notices = {expired("a")};
   pass(minutes(1));
   EXPECT_EQ(store_.expire_calls, 0);
   agrees = true;
