@@ -132,11 +132,12 @@ class Acceptance {
     Result<std::optional<ConversationHead>> found =
         find_head(connection_, send_.sender.application, head_.id);
     if (!found) return found.failure();
-    if (*found) head_ = **std::move(found);
+    const bool known = found->has_value();
+    if (known) head_ = **std::move(found);
     ++head_.top;
     head_.last_time = std::max(head_.last_time, send_.now);
-    Result<void> kept = *found ? update_head(connection_, head_)
-                               : insert_head(connection_, send_.sender.application, head_);
+    Result<void> kept = known ? update_head(connection_, head_)
+                              : insert_head(connection_, send_.sender.application, head_);
     if (!kept) return kept;
     if (head_.members == sql_limit(members.size())) return {};
     return join_people(sql_limit(members.size()));
