@@ -136,6 +136,13 @@ test("in a group too large for names, counts tell; of the last message and of th
   assert.equal(sentText(state, some, message(10, { conversation: group, from: alice })).text, "Stored by the server, delivered to 40 of 99");
 });
 
+test("who writes has read what they had seen, and nothing that came at the same moment", () => {
+  const readOf = (events) => play([listed([info({ top: 2, read: 2 })]), ...events], signedIn).conversations.get(direct).read;
+  assert.equal(readOf([arrived(3, { from: alice })]), 3);
+  const crossed = [arrived(4, { from: alice }), arrived(3, { from: bob })];
+  assert.equal(readOf(crossed), 2, "both wrote at once: the page still has to say that it saw the other's");
+});
+
 const outgoing = (id, state, key = direct, more = {}) => ({
   type: "outgoing",
   item: { id, key, state, kept: true, content: { text: `own ${id}` }, created: new Date(begin + 60_000), error: null, ...more },

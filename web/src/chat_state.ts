@@ -306,8 +306,8 @@ function arrived(state: ChatState, message: Message): ChatState {
       unread: Math.min(maxUnread, conversation.unread + (counts ? 1 : 0)),
       typing: conversation.typing.filter((user) => !sameUser(user, message.from)),
     };
-    // Who writes has read what stood before.
-    if (message.outgoing && message.seq > changed.read) changed = readUpTo(changed, message.seq);
+    // Who has read everything before has read what they write; what came a moment ago may be unseen.
+    if (message.outgoing && message.seq === changed.read + 1) changed = readUpTo(changed, message.seq);
     return message.change === undefined ? changed : changeGroup(changed, state.me, message);
   });
 }
