@@ -181,9 +181,15 @@ function openFromAddress(): void {
   });
 }
 
-/** A message counts as read when its end is in sight, on a page that is in sight. */
+/**
+ * A message counts as read when its end is in sight, on a page that is in sight. What one wrote oneself is no reason
+ * to say so: below it there may be what nobody here ever had.
+ */
 function noteSeen(conversation: Conversation, seq: number): void {
-  if (document.visibilityState === "visible" && seq > 0) session.markRead(conversation, seq);
+  if (document.visibilityState !== "visible") return;
+  const messages = store.state.timelines.get(conversation.key)?.messages ?? [];
+  const others = messages.some((message) => !message.outgoing && message.seq > conversation.read && message.seq <= seq);
+  if (others || conversation.unread > 0) session.markRead(conversation, seq);
 }
 
 // --- starting and ending -------------------------------------------------------------------------
