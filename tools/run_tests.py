@@ -205,7 +205,7 @@ def integration(tally):
 
 
 def browser(tally):
-    build("release", ["countersign"])
+    build("release", ["countersign", "remove_old"])
     npm_install(ROOT / "tests/browser")
     npm_install(ROOT / "tests/classic")
     for path in sorted((ROOT / "tests/browser").glob("*.test.mjs")):

@@ -22,7 +22,8 @@ MessageWorker::MessageWorker(MessageWorkerOptions options, storage::MessageStore
       fanned_out_(metrics.counter("countersign_fan_out_entries_total",
                                   "Inbox entries written in the background.")),
       expired_(metrics.counter("countersign_expiry_notices_total",
-                               "Entries that tell a sender of an expired message.")),
+                               "Entries that tell a sender of a message that expired, or that "
+                               "retention took, before somebody got it.")),
       removed_(metrics.counter("countersign_removed_messages_total",
                                "Rows of messages removed because they were kept long enough.")),
       failures_(metrics.counter("countersign_message_worker_failures_total",
@@ -135,8 +136,7 @@ Result<bool> MessageWorker::expire() {
   if (options_.may_expire && !options_.may_expire()) return false;
   const auto expired = store_.expire(clock_.now(), options_.expire_at_once);
   if (!expired) return expired.failure();
-  for (const storage::Expired& notice : expired->notices) sink_.on_expired(notice);
-  expired_.add(static_cast<double>(expired->notices.size()));
+  tell(expired->notices);
   // Messages of groups, and those that everybody got, expire without a notice.
   return expired->found >= options_.expire_at_once;
 }
@@ -144,10 +144,16 @@ Result<bool> MessageWorker::expire() {
 Result<bool> MessageWorker::remove_old() {
   const base::SystemTime now = store_clock().now();
   if (!may_remove(now)) return false;
-  const auto removed = store_.remove_old(now - options_.retention, options_.remove_at_once);
-  if (!removed) return removed.failure();
-  removed_.add(static_cast<double>(*removed));
-  return *removed >= options_.remove_at_once;
+  const auto removal = store_.remove_old(now - options_.retention, now, options_.remove_at_once);
+  if (!removal) return removal.failure();
+  tell(removal->notices);
+  removed_.add(static_cast<double>(removal->removed));
+  return removal->removed >= options_.remove_at_once;
+}
+
+void MessageWorker::tell(const std::vector<storage::Expired>& notices) {
+  for (const storage::Expired& notice : notices) sink_.on_expired(notice);
+  expired_.add(static_cast<double>(notices.size()));
 }
 
 bool MessageWorker::may_remove(base::SystemTime now) {

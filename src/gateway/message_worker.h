@@ -40,7 +40,8 @@ class MessageSink {
   virtual ~MessageSink() = default;
   /// Entries of a job, committed.
   virtual void on_fan_out(const storage::FanOut& entries) = 0;
-  /// A sender has got an entry because a message expired before somebody got it.
+  /// A sender has got an entry because a message expired, or was kept no longer, before somebody
+  /// got it.
   virtual void on_expired(const storage::Expired& expired) = 0;
 };
 
@@ -91,6 +92,7 @@ class MessageWorker {
   Result<bool> fan_out();
   Result<bool> expire();
   Result<bool> remove_old();
+  void tell(const std::vector<storage::Expired>& notices);
   void run(Chore chore);
   std::chrono::milliseconds interval(Chore chore) const;
   bool may_remove(base::SystemTime now);

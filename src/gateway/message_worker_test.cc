@@ -33,6 +33,8 @@ class BackgroundStore final : public StubMessageStore {
   int expire_calls = 0;
   int remove_calls = 0;
   base::SystemTime removed_before;
+  base::SystemTime removed_at;
+  std::vector<storage::Expired> undelivered;  // of what the next portion removes
   std::function<void()> on_fan_out;
 
   Result<std::optional<storage::FanOut>> fan_out(std::size_t) override {
@@ -56,13 +58,17 @@ class BackgroundStore final : public StubMessageStore {
     }
     return portion;
   }
-  Result<std::size_t> remove_old(base::SystemTime before, std::size_t limit) override {
+  Result<storage::Removal> remove_old(base::SystemTime before, base::SystemTime now,
+                                      std::size_t limit) override {
     ++remove_calls;
     removed_before = before;
+    removed_at = now;
     if (failing) return fail(ErrorCode::kStoreFailed, "test");
-    const std::size_t removed = std::min(limit, old_rows);
-    old_rows -= removed;
-    return removed;
+    storage::Removal portion;
+    portion.removed = std::min(limit, old_rows);
+    old_rows -= portion.removed;
+    portion.notices = std::exchange(undelivered, {});
+    return portion;
   }
 };
 
@@ -202,7 +208,16 @@ TEST_F(MessageWorkerTest, RemovesWhatIsOlderThanTheRetentionInPortions) {
   EXPECT_EQ(store_.remove_calls, 3);
   EXPECT_EQ(store_.old_rows, 0U);
   EXPECT_EQ(store_.removed_before, clock_.now() - hours(24 * 30));
+  EXPECT_EQ(store_.removed_at, clock_.now());
   EXPECT_TRUE(exposes("countersign_removed_messages_total 25"));
+}
+
+TEST_F(MessageWorkerTest, TellsWhoseMessagesWereRemovedBeforeSomebodyGotThem) {
+  store_.old_rows = 3;
+  store_.undelivered = {expired("a"), expired("b")};
+  pass(minutes(3));
+  EXPECT_EQ(sink_.told, (Names{"a", "b"}));
+  EXPECT_TRUE(exposes("countersign_expiry_notices_total 2"));
 }
 
 TEST_F(MessageWorkerTest, RemovesNothingAfterTheClockJumpedUntilTheNewTimeHasKeptPaceForAnHour) {

@@ -206,7 +206,9 @@ class NodeMessageStore final : public storage::MessageStore {
   Result<storage::Expiry> expire(base::SystemTime, std::size_t) override {
     return storage::Expiry();
   }
-  Result<std::size_t> remove_old(base::SystemTime, std::size_t) override { return std::size_t{0}; }
+  Result<storage::Removal> remove_old(base::SystemTime, base::SystemTime, std::size_t) override {
+    return storage::Removal();
+  }
 
   // What no client of the simulation asks for.
   Result<void> renew_epoch(std::string_view) override { return absent(); }

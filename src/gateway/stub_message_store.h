@@ -75,7 +75,9 @@ class StubMessageStore : public storage::MessageStore {
   }
   Result<std::optional<storage::FanOut>> fan_out(std::size_t) override { return unused(); }
   Result<storage::Expiry> expire(base::SystemTime, std::size_t) override { return unused(); }
-  Result<std::size_t> remove_old(base::SystemTime, std::size_t) override { return unused(); }
+  Result<storage::Removal> remove_old(base::SystemTime, base::SystemTime, std::size_t) override {
+    return unused();
+  }
 
  private:
   static tl::unexpected<Error> unused() { return fail(ErrorCode::kInternal, "not for this test"); }

@@ -251,8 +251,8 @@ struct Conversation {
   SystemTime last_time;          ///< of the last message; lists are ordered by it, newest first
 };
 
-/// A message that expired before one of its recipients got it, with the entry that tells its
-/// sender.
+/// A message that expired, or was kept no longer, before one of its recipients got it, with the
+/// entry that tells its sender.
 struct Expired {
   UserKey sender;
   Entry entry;
@@ -263,6 +263,12 @@ struct Expiry {
   /// Messages that were found overdue; several nodes may find the same. As many as were asked for:
   /// there may be more.
   std::size_t found = 0;
+  std::vector<Expired> notices;
+};
+
+/// What one portion of retention did.
+struct Removal {
+  std::size_t removed = 0;  ///< rows; as many as were asked for: there may be more
   std::vector<Expired> notices;
 };
 

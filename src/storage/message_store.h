@@ -130,10 +130,12 @@ class MessageStore {
   /// tombstones; for every recipient (of a direct conversation) who had not got one, its sender
   /// gets an entry.
   virtual Result<Expiry> expire(SystemTime now, std::size_t limit) = 0;
-  /// Removes at most `limit` of what was kept long enough: entries (from the front of their inbox,
-  /// whose floor moves), messages nobody has an entry of any more, devices not seen, and, 30 days
-  /// later, dedupe rows. Returns how many.
-  virtual Result<std::size_t> remove_old(SystemTime before, std::size_t limit) = 0;
+  /// Removes at most `limit` of what was kept long enough, since before `before`: entries (from the
+  /// front of their inbox, whose floor moves), messages nobody has an entry of any more, devices
+  /// not seen, and, 30 days later, dedupe rows. A message of a direct conversation whose entry goes
+  /// before its user got it expires at `now`, as by expire(): else it would count as delivered as
+  /// soon as a later one is.
+  virtual Result<Removal> remove_old(SystemTime before, SystemTime now, std::size_t limit) = 0;
 
   // Privacy.
 

@@ -99,7 +99,7 @@ TEST_P(MessageConformance, AReaderNeverSeesAHoleWhileTheFloorMoves) {
   in_parallel(3, [&](int thread) {
     if (thread == 2) {
       for (int n = 0; n < kMessages; ++n) {
-        static_cast<void>(store_of(1).messages().remove_old(at(n - 1000), 100).value());
+        remove_old(store_of(1), at(n - 1000));
       }
       removing = false;
       return;

@@ -1,5 +1,6 @@
 #include "storage/conformance/message_conformance.h"
 
+#include <chrono>
 #include <future>
 #include <map>
 #include <utility>
@@ -113,6 +114,13 @@ std::string faults_of_inbox(Store& store, const std::string& name) {
   }
   if (last != head->top) faults += name + ": the top is " + std::to_string(head->top) + "\n";
   return faults;
+}
+
+std::size_t remove_old(Store& store, SystemTime before, std::size_t limit) {
+  const Result<Removal> removal =
+      store.messages().remove_old(before, before + std::chrono::days(30), limit);
+  EXPECT_TRUE(succeeded(removal));
+  return removal ? removal->removed : 0;
 }
 
 std::size_t finish_jobs(Store& store, std::size_t limit) {

@@ -50,6 +50,8 @@ std::vector<Entry> whole_inbox(Store& store, const std::string& name);
 /// What is wrong with an inbox, a line for each: holes, repeated offsets, chains that do not
 /// follow, seqs of a conversation out of order. Empty: it is sound.
 std::string faults_of_inbox(Store& store, const std::string& name);
+/// MessageStore::remove_old() when messages are kept for 30 days; returns how many went.
+std::size_t remove_old(Store& store, SystemTime before, std::size_t limit = 100);
 /// Works off all jobs; returns how many steps that took.
 std::size_t finish_jobs(Store& store, std::size_t limit = 100);
 

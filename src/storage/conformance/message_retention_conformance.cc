@@ -1,5 +1,8 @@
 // What goes: expired messages, old entries, devices and dedupe rows, and a user's data.
+#include <algorithm>
 #include <chrono>
+#include <string>
+#include <vector>
 
 #include "storage/conformance/message_conformance.h"
 
@@ -81,16 +84,19 @@ TEST_P(MessageConformance, OldEntriesGoFromTheFrontAndTheFloorMoves) {
   ASSERT_TRUE(succeeded(ack("bob", 1)));
   const Position second = position("bob", 2);
   const Position first = position("bob", 1);
-  EXPECT_EQ(messages().remove_old(at(-200), 3).value(), 3u);
-  EXPECT_EQ(messages().remove_old(at(-200), 100).value(), 1u);
-  EXPECT_EQ(messages().remove_old(at(-200), 100).value(), 0u);
+  EXPECT_EQ(remove_old(store(), at(-200), 3), 3u);
+  EXPECT_EQ(remove_old(store(), at(-200)), 1u);
+  EXPECT_EQ(remove_old(store(), at(-200)), 0u);
   const InboxPage page = messages().read_inbox(user("bob"), 2, 100, kManyBytes).value();
   EXPECT_EQ(page.floor, 2);
   EXPECT_EQ(page.top, 4);
   ASSERT_EQ(page.entries.size(), 2u);
   EXPECT_EQ(page.entries[0].offset, 3);
   EXPECT_TRUE(messages().read_inbox(user("bob"), 1, 100, kManyBytes)->entries.empty());
-  EXPECT_EQ(history("bob", page.entries[0].message.conversation).size(), 2u);
+  // Of what Bob had not got, the place is left.
+  const std::vector<Message> left = history("bob", page.entries[0].message.conversation);
+  ASSERT_EQ(left.size(), 3u);
+  EXPECT_TRUE(left[2].gone);
 
   EXPECT_EQ(attach("bob", "phone", second).reason, Attached::Reason::kNone);
   const Attached old = attach("bob", "phone", first);
@@ -103,7 +109,7 @@ TEST_P(MessageConformance, OldEntriesGoFromTheFrontAndTheFloorMoves) {
 TEST_P(MessageConformance, ACursorBelowTheFloorIsToldOnce) {
   sign_in(store(), {"ann", "bob"});
   send(at_time(text("ann", {"bob"}, "m1"), at(-10)));
-  EXPECT_EQ(messages().remove_old(at(0), 100).value(), 2u);
+  EXPECT_EQ(remove_old(store(), at(0)), 2u);
   EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kFloor);
   EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kNone);
   EXPECT_EQ(attach("bob", "laptop").from, 1);
@@ -129,7 +135,7 @@ TEST_P(MessageConformance, AResetMovesTheCursorWithoutReceipts) {
   const std::int64_t before = delivered(group);
   EXPECT_LT(before, 2);
   EXPECT_EQ(delivered(direct), 0);
-  ASSERT_EQ(messages().remove_old(at(0), 100).value(), 6u);
+  ASSERT_EQ(remove_old(store(), at(0)), 6u);
 
   const Attached reset = attach("bob", "phone");
   EXPECT_EQ(reset.reason, Attached::Reason::kFloor);
@@ -144,16 +150,86 @@ TEST_P(MessageConformance, AResetMovesTheCursorWithoutReceipts) {
   EXPECT_EQ(delivered(group), before);
 }
 
+TEST_P(MessageConformance, WhatGoesBeforeSomebodyGotItHasFailedForThem) {
+  sign_in(store(), {"ann", "bob", "cy"});
+  const std::string group = "g-1";
+  send(at_time(change("ann", group, "create", GroupChange::Action::kCreate, {"bob", "cy"}, "x"),
+               at(-40)));
+  send(at_time(text_to("ann", group, "of a group"), at(-35)));
+  const Sent both = send(at_time(text("ann", {"bob", "cy"}, "m1"), at(-30)));
+  const std::string direct = send(at_time(text("ann", {"bob"}, "m2"), at(-20))).conversation;
+  send(at_time(text("bob", {"ann"}, "m3"), at(-10)));
+  send(at_time(text("ann", {"bob"}, "m4"), at(10)));
+  ASSERT_TRUE(succeeded(ack("bob", 3)));  // up to m1
+
+  const Removal removal = messages().remove_old(at(0), at(500), 100).value();
+  std::vector<std::string> told;
+  for (const Expired& one : removal.notices) {
+    EXPECT_EQ(one.entry.kind, EntryKind::kFailed);
+    EXPECT_EQ(one.entry.failed, ErrorCode::kMessageExpired);
+    EXPECT_EQ(one.entry.message.body, "");
+    told.push_back(one.sender.identity.endpoint + ": " + one.entry.message.id + " not to " +
+                   one.entry.failed_user.endpoint);
+  }
+  std::ranges::sort(told);
+  EXPECT_EQ(told, (std::vector<std::string>{"ann: m1 not to cy", "ann: m2 not to bob",
+                                            "bob: m3 not to ann"}));
+  EXPECT_TRUE(messages().remove_old(at(0), at(500), 100)->notices.empty());
+
+  const std::vector<Entry> inbox = whole_inbox(store(), "ann");
+  ASSERT_EQ(inbox.size(), 3u);
+  EXPECT_EQ(inbox[0].message.id, "m4");
+  for (std::size_t i = 1; i < 3; ++i) {
+    EXPECT_EQ(inbox[i].kind, EntryKind::kFailed);
+    const auto notice = std::ranges::find_if(removal.notices, [&](const Expired& one) {
+      return one.sender == user("ann") && one.entry.offset == inbox[i].offset;
+    });
+    ASSERT_NE(notice, removal.notices.end());
+    EXPECT_EQ(notice->entry.chain, inbox[i].chain);
+    EXPECT_EQ(notice->entry.message.id, inbox[i].message.id);
+  }
+  for (const char* name : {"ann", "bob", "cy"}) EXPECT_EQ(faults_of_inbox(store(), name), "");
+
+  // Their places stay until the notices go; nothing of what stood there does.
+  for (const Message& message : history("cy", both.conversation)) EXPECT_TRUE(message.gone);
+  const std::vector<Message> left = history("bob", direct);
+  ASSERT_EQ(left.size(), 3u);
+  EXPECT_FALSE(left[0].gone);
+  EXPECT_TRUE(left[1].gone && left[2].gone);
+  EXPECT_EQ(remove_old(store(), at(501)), 2u + 3u + 3u);  // m4 twice, the notices, the devices
+  EXPECT_TRUE(history("cy", both.conversation).empty());
+}
+
+TEST_P(MessageConformance, APortionOfRetentionTellsOnlyOfWhatItTakes) {
+  sign_in(store(), {"ann", "bob"});
+  for (int i = 0; i < 3; ++i) send(at_time(text("ann", {"bob"}, std::to_string(i)), at(i - 50)));
+  send(at_time(text("ann", {"bob"}, "stays"), at(10)));
+  std::vector<std::string> told;
+  std::size_t taken = 0;
+  for (std::size_t removed = 1; removed > 0; taken += removed) {
+    const Removal removal = messages().remove_old(at(0), at(500), 1).value();
+    for (const Expired& one : removal.notices) told.push_back(one.entry.message.id);
+    removed = removal.removed;
+    EXPECT_LE(removed, 1u);
+    EXPECT_LE(removal.notices.size(), removed);
+  }
+  EXPECT_EQ(taken, 6u);
+  EXPECT_EQ(told, (std::vector<std::string>{"0", "1", "2"}));
+  const Acked acked = ack("bob", 4).value();
+  ASSERT_EQ(acked.receipts.size(), 1u);
+  EXPECT_EQ(acked.receipts[0].horizon.delivered, 4);
+}
+
 TEST_P(MessageConformance, OffsetsAndSeqsGoOnAfterEverythingIsGone) {
   sign_in(store(), {"ann", "bob"});
   const Sent before = send(at_time(text("ann", {"bob"}, "m1"), at(-10)));
   const Position last = position("bob", 1);
-  ASSERT_EQ(messages().remove_old(at(0), 100).value(), 2u);
+  ASSERT_EQ(remove_old(store(), at(0)), 2u);
   EXPECT_TRUE(whole_inbox(store(), "bob").empty());
   const Sent after = send(at_time(text("ann", {"bob"}, "m2"), at(2000)));
   EXPECT_EQ(after.conversation, before.conversation);
   EXPECT_EQ(after.seq, 2);
-  EXPECT_EQ(after.offset, 2);
+  EXPECT_EQ(after.offset, 3);  // 2 told her that Bob did not get the first
   EXPECT_EQ(attach("bob", "phone", last).reason, Attached::Reason::kNone);
   EXPECT_EQ(whole_inbox(store(), "bob").size(), 1u);
 }
@@ -169,19 +245,20 @@ TEST_P(MessageConformance, RoomComesBackWithWhatGoes) {
   };
   send(limited("m1", at(-2)));
   EXPECT_EQ(refusal(limited("m2", at(-1))), ErrorCode::kRecipientLimit);
-  ASSERT_EQ(messages().remove_old(at(-1), 100).value(), 2u);
+  ASSERT_TRUE(succeeded(ack("bob", 1)));  // or Ann would be told that he had not got it
+  ASSERT_EQ(remove_old(store(), at(-1)), 2u);
   send(limited("m2", at(-1)));
 }
 
 TEST_P(MessageConformance, DevicesNotSeenGoAndDedupeRowsThirtyDaysLater) {
   sign_in(store(), {"ann", "bob"});
   send(at_time(text("ann", {"bob"}, "m1"), at(0)));
-  ASSERT_EQ(messages().remove_old(at(1), 100).value(), 4u);  // two entries and two devices
+  ASSERT_EQ(remove_old(store(), at(1)), 4u);  // two entries and two devices
   EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kUnknownDevice);
   EXPECT_TRUE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
-  EXPECT_EQ(messages().remove_old(at(0) + days(30), 100).value(), 1u);  // the device
+  EXPECT_EQ(remove_old(store(), at(0) + days(30)), 1u);  // the device
   EXPECT_TRUE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
-  EXPECT_EQ(messages().remove_old(at(1) + days(30), 100).value(), 1u);
+  EXPECT_EQ(remove_old(store(), at(1) + days(30)), 1u);
   EXPECT_FALSE(accept(store(), text("ann", {"bob"}, "m1"))->duplicate);
 }
 
@@ -190,7 +267,7 @@ TEST_P(MessageConformance, AnAcknowledgementShowsThatADeviceIsThere) {
   send(at_time(text("ann", {"bob"}, "m1"), at(0) + days(40)));
   ASSERT_TRUE(
       succeeded(acknowledge(store(), Ack{user("bob"), "phone", epoch(), 1, at(0) + days(40)})));
-  EXPECT_EQ(messages().remove_old(at(0) + days(10), 100).value(), 1u);  // Ann's device
+  EXPECT_EQ(remove_old(store(), at(0) + days(10)), 1u);  // Ann's device
   EXPECT_EQ(attach("bob", "phone").reason, Attached::Reason::kNone);
 }
 

@@ -110,6 +110,19 @@ Entry read_entry(const Row& row, int first) {
   return entry;
 }
 
+/// A row of expire_these().
+Expired read_expired(const Row& row) {
+  Expired expired;
+  expired.entry.message = read_message(row);
+  expired.sender = UserKey{row.bytes(kMessageColumnCount), expired.entry.message.sender};
+  expired.entry.kind = EntryKind::kFailed;
+  expired.entry.failed = ErrorCode::kMessageExpired;
+  expired.entry.failed_user = read_identity(row, kMessageColumnCount + 1);
+  expired.entry.offset = row.integer(kMessageColumnCount + 3);
+  expired.entry.chain = row.bytes(kMessageColumnCount + 4);
+  return expired;
+}
+
 }  // namespace
 
 PostgresMessages::PostgresMessages(Database& database, std::unique_ptr<Database> lanes)
@@ -305,25 +318,26 @@ Result<Expiry> PostgresMessages::expire(SystemTime now, std::size_t limit) {
       database_.write("SELECT * FROM expire_messages($1, $2, $3)", now, sql_limit(limit),
                       static_cast<std::int64_t>(ErrorCode::kMessageExpired));
   if (!rows) return rows.failure();
-  expiry.notices = rows->list([](const Row& row) {
-    Expired expired;
-    expired.entry.message = read_message(row);
-    expired.sender = UserKey{row.bytes(kMessageColumnCount), expired.entry.message.sender};
-    expired.entry.kind = EntryKind::kFailed;
-    expired.entry.failed = ErrorCode::kMessageExpired;
-    expired.entry.failed_user = read_identity(row, kMessageColumnCount + 1);
-    expired.entry.offset = row.integer(kMessageColumnCount + 3);
-    expired.entry.chain = row.bytes(kMessageColumnCount + 4);
-    return expired;
-  });
+  expiry.notices = rows->list(read_expired);
   return expiry;
 }
 
-Result<std::size_t> PostgresMessages::remove_old(SystemTime before, std::size_t limit) {
-  Result<Rows> removed = database_.write("SELECT remove_old_messages($1, $2, $3)", before,
-                                         before - kRepeatsOutlive, sql_limit(limit));
-  if (!removed) return removed.failure();
-  return static_cast<std::size_t>(removed->front().integer(0));
+Result<Removal> PostgresMessages::remove_old(SystemTime before, SystemTime now, std::size_t limit) {
+  Result<Rows> rows = database_.write("SELECT * FROM remove_old_messages($1, $2, $3, $4, $5)",
+                                      before, before - kRepeatsOutlive, now, sql_limit(limit),
+                                      static_cast<std::int64_t>(ErrorCode::kMessageExpired));
+  if (!rows) return rows.failure();
+  constexpr int kRemoved = kMessageColumnCount + 5;
+  Removal removal;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const Row row = (*rows)[i];
+    if (row.is_null(kRemoved)) {
+      removal.notices.push_back(read_expired(row));
+    } else {
+      removal.removed = static_cast<std::size_t>(row.integer(kRemoved));
+    }
+  }
+  return removal;
 }
 
 Result<void> PostgresMessages::export_messages(const UserKey& user,

@@ -171,12 +171,15 @@ TEST(SqliteMessageDisk, AFullDiskRefusesMessagesWhileAcknowledgementsAndDeletion
     break;
   }
   ASSERT_GT(kept, 2);
-  const Result<Acked> acked = acknowledge(
-      *store, Ack{user("bob"), "phone", store->messages().epoch().value(), kept, at(200)});
+  const Result<Acked> acked =
+      acknowledge(*store, Ack{user("bob"), "phone", store->messages().epoch().value(), 1, at(200)});
   ASSERT_TRUE(succeeded(acked));
   EXPECT_EQ(acked->receipts.size(), 1u);
-  EXPECT_EQ(store->messages().remove_old(at(101), 4).value(), 4u);
+  // What goes is more than what its sender is told of it.
+  while (remove_old(*store, at(101), 4) > 0) {
+  }
   EXPECT_EQ(faults_of_inbox(*store, "bob"), "");
+  EXPECT_EQ(whole_inbox(*store, "ann").size(), static_cast<std::size_t>(kept - 1));
   vfs.heal();
   EXPECT_TRUE(succeeded(accept(*store, text("ann", {"bob"}, "later"))));
   EXPECT_EQ(faults_of_tables(options.path, options.vfs), "");

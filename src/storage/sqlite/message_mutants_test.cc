@@ -30,7 +30,7 @@ bool reuses_offsets(const MessageMutants& mutants) {
   sign_in(*store, {"ann", "bob"});
   const std::int64_t first =
       accept(*store, at_time(text("ann", {"bob"}, "m1"), at(-10)))->deliveries[1].offset;
-  EXPECT_EQ(store->messages().remove_old(at(0), 100).value(), 2u);
+  EXPECT_EQ(remove_old(*store, at(0)), 2u);
   const Result<Sent> second = accept(*store, text("ann", {"bob"}, "m2"));
   return !second.ok() || second->deliveries[1].offset <= first;
 }
@@ -63,9 +63,7 @@ TEST(SqliteMessageMutants, DedupeByMsgIdAloneIsNoticed) {
 bool reads_a_hole(MessageMutants mutants) {
   const TestDirectory directory;
   std::unique_ptr<Store> store;
-  mutants.between_steps = [&] {
-    static_cast<void>(store->messages().remove_old(at(-8), 100).value());
-  };
+  mutants.between_steps = [&] { remove_old(*store, at(-8)); };
   store = open(directory, mutants);
   sign_in(*store, {"ann", "bob"});
   for (int n = 0; n < 4; ++n) {
@@ -192,7 +190,7 @@ TEST(SqliteMessageTables, AreSoundAfterEverythingHasHappened) {
   send(change("ann", "g-1", "r", Action::kRemove, {"cy"}), at(20));
   send(change("ann", "g-1", "a", Action::kAdd, {"cy"}), at(21));
   static_cast<void>(messages.expire(at(506), 100).value());
-  static_cast<void>(messages.remove_old(at(5), 7).value());
+  remove_old(*store, at(5), 7);
   EXPECT_EQ(faults_of_tables(directory.file("store.db")), "");
   while (messages.erase(user("ann"), at(600), 3).value() > 0) {
   }
@@ -201,7 +199,7 @@ TEST(SqliteMessageTables, AreSoundAfterEverythingHasHappened) {
   finish_jobs(*store);
   EXPECT_EQ(faults_of_tables(directory.file("store.db")), "");
   for (const std::string& name : names) EXPECT_EQ(faults_of_inbox(*store, name), "");
-  while (messages.remove_old(at(10'000'000), 10).value() > 0) {
+  while (remove_old(*store, at(10'000'000), 10) > 0) {
   }
   EXPECT_EQ(faults_of_tables(directory.file("store.db")), "");
 }

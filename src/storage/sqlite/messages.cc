@@ -226,9 +226,9 @@ Result<Expiry> SqliteMessages::expire(SystemTime now, std::size_t limit) {
   });
 }
 
-Result<std::size_t> SqliteMessages::remove_old(SystemTime before, std::size_t limit) {
+Result<Removal> SqliteMessages::remove_old(SystemTime before, SystemTime now, std::size_t limit) {
   return database_.write(WriteKind::kRelief, [&](Connection& connection) {
-    return remove_kept_long_enough(connection, before, limit);
+    return remove_kept_long_enough(connection, before, now, limit);
   });
 }
 

@@ -54,7 +54,7 @@ class SqliteMessages final : public MessageStore {
 
   Result<std::optional<FanOut>> fan_out(std::size_t limit) override;
   Result<Expiry> expire(SystemTime now, std::size_t limit) override;
-  Result<std::size_t> remove_old(SystemTime before, std::size_t limit) override;
+  Result<Removal> remove_old(SystemTime before, SystemTime now, std::size_t limit) override;
 
   Result<void> export_messages(const UserKey& user,
                                const std::function<bool(const Message&)>& take) override;

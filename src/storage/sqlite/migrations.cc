@@ -17,12 +17,14 @@ std::string_view embedded_file(std::string_view name) noexcept;
 
 namespace {
 
-constexpr std::array<std::string_view, 13> kNames = {
-    "0001_accounts.sql",         "0002_sessions.sql",          "0003_throttles.sql",
-    "0004_instances.sql",        "0005_revocations.sql",       "0006_meta.sql",
-    "0007_applications.sql",     "0008_presented_tickets.sql", "0009_email_lookup.sql",
-    "0010_messages.sql",         "0011_callbacks.sql",         "0012_classic.sql",
-    "0013_bounded_messages.sql",
+constexpr std::array<std::string_view, 14> kNames = {
+    "0001_accounts.sql",         "0002_sessions.sql",
+    "0003_throttles.sql",        "0004_instances.sql",
+    "0005_revocations.sql",      "0006_meta.sql",
+    "0007_applications.sql",     "0008_presented_tickets.sql",
+    "0009_email_lookup.sql",     "0010_messages.sql",
+    "0011_callbacks.sql",        "0012_classic.sql",
+    "0013_bounded_messages.sql", "0014_undelivered_messages.sql",
 };
 
 constexpr const char* kCreateTable =

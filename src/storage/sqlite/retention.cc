@@ -1,5 +1,6 @@
 #include "storage/sqlite/retention.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,7 +13,7 @@
 namespace countersign::storage {
 namespace {
 
-/// A message that has expired, with what its sender is told.
+/// A message whose time is over, with what its sender is told.
 struct Overdue {
   std::int64_t id = 0;
   std::int64_t conversation = 0;
@@ -22,25 +23,43 @@ struct Overdue {
   Message message;
 };
 
+/// What read_overdue() reads, of the tables of COUNTERSIGN_MESSAGE_JOINS.
+#define COUNTERSIGN_OVERDUE_COLUMNS \
+  "m.id, m.conversation, c.is_group, m.message_id, c.application, " COUNTERSIGN_MESSAGE_COLUMNS
+
+Overdue read_overdue(const Statement& row) {
+  Overdue overdue;
+  overdue.id = row.integer(0);
+  overdue.conversation = row.integer(1);
+  overdue.group = row.flag(2);
+  overdue.message_id = row.bytes(3);
+  overdue.message = read_message(row, 5);
+  overdue.sender = UserKey{row.bytes(4), overdue.message.sender};
+  return overdue;
+}
+
 Result<std::vector<Overdue>> list_overdue(Connection& connection, SystemTime now,
                                           std::size_t limit) {
+  return list_rows(connection,
+                   "SELECT " COUNTERSIGN_OVERDUE_COLUMNS
+                   " FROM messages m " COUNTERSIGN_MESSAGE_JOINS
+                   "WHERE m.expires <= ? AND m.expires IS NOT NULL AND m.gone = 0 "
+                   "ORDER BY m.expires, m.id LIMIT ?",
+                   read_overdue, now, sql_limit(limit));
+}
+
+/// Messages of direct conversations, of the inbox's entries up to `last`, that its user never got.
+Result<std::vector<Overdue>> list_undelivered(Connection& connection, std::int64_t inbox,
+                                              std::int64_t last) {
   return list_rows(
       connection,
-      "SELECT m.id, m.conversation, c.is_group, m.message_id, "
-      "c.application, " COUNTERSIGN_MESSAGE_COLUMNS " FROM messages m " COUNTERSIGN_MESSAGE_JOINS
-      "WHERE m.expires <= ? AND m.expires IS NOT NULL AND m.gone = 0 "
-      "ORDER BY m.expires, m.id LIMIT ?",
-      [](const Statement& row) {
-        Overdue overdue;
-        overdue.id = row.integer(0);
-        overdue.conversation = row.integer(1);
-        overdue.group = row.flag(2);
-        overdue.message_id = row.bytes(3);
-        overdue.message = read_message(row, 5);
-        overdue.sender = UserKey{row.bytes(4), overdue.message.sender};
-        return overdue;
-      },
-      now, sql_limit(limit));
+      "SELECT " COUNTERSIGN_OVERDUE_COLUMNS
+      " FROM inbox_entries e JOIN messages m ON m.id = e.message " COUNTERSIGN_MESSAGE_JOINS
+      "JOIN conversation_members p ON p.conversation = m.conversation "
+      "AND p.inbox = e.inbox WHERE e.inbox = ? AND e.\"offset\" <= ? AND e.kind = ? "
+      "AND m.gone = 0 AND c.is_group = 0 AND p.delivered < m.seq "
+      "ORDER BY e.\"offset\"",
+      read_overdue, inbox, last, static_cast<std::int64_t>(EntryKind::kMessage));
 }
 
 /// Somebody who should have got a message.
@@ -93,6 +112,19 @@ Result<void> report_missed(Connection& connection, const Overdue& overdue, Syste
   return {};
 }
 
+/// Takes the bodies; tells the sender of each recipient who had not got the message.
+Result<void> expire(Connection& connection, const std::vector<Overdue>& messages, SystemTime now,
+                    std::vector<Expired>& expired) {
+  for (const Overdue& one : messages) {
+    Result<std::int64_t> cleared =
+        connection.run("UPDATE messages SET body = '', gone = 1 WHERE id = ?", one.id);
+    if (!cleared) return cleared.failure();
+    if (one.group) continue;
+    if (Result<void> told = report_missed(connection, one, now, expired); !told) return told;
+  }
+  return {};
+}
+
 /// An entry at the front of an inbox.
 struct Front {
   std::int64_t offset = 0;
@@ -135,6 +167,52 @@ Result<void> lower_shares(Connection& connection, std::int64_t inbox,
   return {};
 }
 
+/// The entries that may go from the front of an inbox.
+struct OldFront {
+  std::vector<Front> entries;
+  std::optional<SystemTime> oldest;  ///< the time of what then stands there
+};
+
+Result<OldFront> find_old_front(Connection& connection, std::int64_t inbox, SystemTime before,
+                                std::size_t limit) {
+  // One more than may go: its time is that of the new front.
+  Result<std::vector<Front>> entries = list_front(connection, inbox, limit + 1);
+  if (!entries) return entries.failure();
+  OldFront front;
+  front.entries = std::move(*entries);
+  const auto stays =
+      std::ranges::find_if(front.entries, [&](const Front& entry) { return entry.time >= before; });
+  const auto count = std::min(limit, static_cast<std::size_t>(stays - front.entries.begin()));
+  if (count < front.entries.size()) front.oldest = front.entries[count].time;
+  front.entries.resize(count);
+  return front;
+}
+
+Result<void> remove_entries(Connection& connection, std::int64_t inbox, const OldFront& front) {
+  if (front.entries.empty()) {
+    Result<std::int64_t> noted =
+        connection.run("UPDATE inboxes SET oldest = ? WHERE id = ?", front.oldest, inbox);
+    return noted ? Result<void>() : noted.failure();
+  }
+  std::int64_t bytes = 0;
+  std::map<std::int64_t, std::int64_t> shares;
+  for (const Front& entry : front.entries) {
+    bytes += entry.size;
+    if (entry.sender != inbox) ++shares[entry.sender];
+    Result<void> let_go = change_uses(connection, entry.message, -1);
+    if (!let_go) return let_go;
+  }
+  const Front& last = front.entries.back();
+  Result<std::int64_t> removed = connection.run(
+      "DELETE FROM inbox_entries WHERE inbox = ? AND \"offset\" <= ?", inbox, last.offset);
+  if (!removed) return removed.failure();
+  Result<std::int64_t> moved = connection.run(
+      "UPDATE inboxes SET floor = ?, floor_chain = ?, bytes = bytes - ?, oldest = ? WHERE id = ?",
+      last.offset, Blob{last.chain}, bytes, front.oldest, inbox);
+  if (!moved) return moved.failure();
+  return lower_shares(connection, inbox, shares);
+}
+
 Result<std::optional<std::int64_t>> find_inbox_with_old_entries(Connection& connection,
                                                                 SystemTime before) {
   return find_row(connection,
@@ -159,81 +237,57 @@ Result<Expiry> expire_messages(Connection& connection, SystemTime now, std::size
   if (!overdue) return overdue.failure();
   Expiry expiry;
   expiry.found = overdue->size();
-  for (const Overdue& one : *overdue) {
-    Result<std::int64_t> cleared =
-        connection.run("UPDATE messages SET body = '', gone = 1 WHERE id = ?", one.id);
-    if (!cleared) return cleared.failure();
-    if (one.group) continue;
-    if (Result<void> told = report_missed(connection, one, now, expiry.notices); !told) {
-      return told.failure();
-    }
+  if (Result<void> taken = expire(connection, *overdue, now, expiry.notices); !taken) {
+    return taken.failure();
   }
   return expiry;
 }
 
 Result<std::size_t> remove_front(Connection& connection, std::int64_t inbox, SystemTime before,
                                  std::size_t limit) {
-  // One more than may go: its time is that of the new front.
-  Result<std::vector<Front>> front = list_front(connection, inbox, limit + 1);
+  Result<OldFront> front = find_old_front(connection, inbox, before, limit);
   if (!front) return front.failure();
-  std::size_t count = 0;
-  std::int64_t bytes = 0;
-  std::map<std::int64_t, std::int64_t> shares;
-  for (; count < front->size() && count < limit; ++count) {
-    const Front& entry = (*front)[count];
-    if (entry.time >= before) break;
-    bytes += entry.size;
-    if (entry.sender != inbox) ++shares[entry.sender];
-    if (Result<void> let_go = change_uses(connection, entry.message, -1); !let_go) {
-      return let_go.failure();
-    }
+  if (Result<void> removed = remove_entries(connection, inbox, *front); !removed) {
+    return removed.failure();
   }
-  std::optional<SystemTime> oldest;
-  if (count < front->size()) oldest = (*front)[count].time;
-  if (count == 0) {
-    Result<std::int64_t> noted =
-        connection.run("UPDATE inboxes SET oldest = ? WHERE id = ?", oldest, inbox);
-    if (!noted) return noted.failure();
-    return count;
-  }
-  const Front& last = (*front)[count - 1];
-  Result<std::int64_t> removed = connection.run(
-      "DELETE FROM inbox_entries WHERE inbox = ? AND \"offset\" <= ?", inbox, last.offset);
-  if (!removed) return removed.failure();
-  Result<std::int64_t> moved = connection.run(
-      "UPDATE inboxes SET floor = ?, floor_chain = ?, bytes = bytes - ?, oldest = ? WHERE id = ?",
-      last.offset, Blob{last.chain}, bytes, oldest, inbox);
-  if (!moved) return moved.failure();
-  if (Result<void> lowered = lower_shares(connection, inbox, shares); !lowered) {
-    return lowered.failure();
-  }
-  return count;
+  return front->entries.size();
 }
 
-Result<std::size_t> remove_kept_long_enough(Connection& connection, SystemTime before,
-                                            std::size_t limit) {
-  std::size_t removed = 0;
-  while (removed < limit) {
+Result<Removal> remove_kept_long_enough(Connection& connection, SystemTime before, SystemTime now,
+                                        std::size_t limit) {
+  Removal removal;
+  while (removal.removed < limit) {
     Result<std::optional<std::int64_t>> inbox = find_inbox_with_old_entries(connection, before);
     if (!inbox) return inbox.failure();
     if (!*inbox) break;
-    Result<std::size_t> entries = remove_front(connection, **inbox, before, limit - removed);
-    if (!entries) return entries.failure();
-    removed += *entries;
+    Result<OldFront> front = find_old_front(connection, **inbox, before, limit - removal.removed);
+    if (!front) return front.failure();
+    if (!front->entries.empty()) {
+      Result<std::vector<Overdue>> undelivered =
+          list_undelivered(connection, **inbox, front->entries.back().offset);
+      if (!undelivered) return undelivered.failure();
+      Result<void> told = expire(connection, *undelivered, now, removal.notices);
+      if (!told) return told.failure();
+    }
+    if (Result<void> removed = remove_entries(connection, **inbox, *front); !removed) {
+      return removed.failure();
+    }
+    removal.removed += front->entries.size();
   }
   Result<std::int64_t> devices = connection.run(
       "DELETE FROM message_devices WHERE (inbox, device) IN (SELECT inbox, device "
       "FROM message_devices WHERE seen < ? ORDER BY seen LIMIT ?)",
-      before, sql_limit(limit - removed));
+      before, sql_limit(limit - removal.removed));
   if (!devices) return devices.failure();
-  removed += static_cast<std::size_t>(*devices);
+  removal.removed += static_cast<std::size_t>(*devices);
   // The table is in the order of time: what stands behind a younger row waits for it.
   Result<std::int64_t> repeats = connection.run(
       "DELETE FROM accepted_sends WHERE id IN (SELECT id FROM (SELECT id, time "
       "FROM accepted_sends ORDER BY id LIMIT ?) WHERE time < ?)",
-      sql_limit(limit - removed), before - kRepeatsOutlive);
+      sql_limit(limit - removal.removed), before - kRepeatsOutlive);
   if (!repeats) return repeats.failure();
-  return removed + static_cast<std::size_t>(*repeats);
+  removal.removed += static_cast<std::size_t>(*repeats);
+  return removal;
 }
 
 }  // namespace countersign::storage

@@ -22,10 +22,10 @@ Result<bool> has_expired(Connection& connection, SystemTime now);
 /// MessageStore::expire() inside the caller's transaction.
 Result<Expiry> expire_messages(Connection& connection, SystemTime now, std::size_t limit);
 /// MessageStore::remove_old() inside the caller's transaction.
-Result<std::size_t> remove_kept_long_enough(Connection& connection, SystemTime before,
-                                            std::size_t limit);
+Result<Removal> remove_kept_long_enough(Connection& connection, SystemTime before, SystemTime now,
+                                        std::size_t limit);
 /// Removes at most `limit` entries older than `before` from the front of the inbox; its floor moves
-/// with them. Returns how many.
+/// with them. Returns how many. Nobody is told.
 Result<std::size_t> remove_front(Connection& connection, std::int64_t inbox, SystemTime before,
                                  std::size_t limit);
 

@@ -1,0 +1,1 @@
+-- Nothing here: what PostgreSQL holds as functions is code of the program (src/storage/sqlite).
