@@ -50,7 +50,7 @@ Result<std::unique_ptr<Core>> Core::open(config::Settings settings, Purpose purp
   // Two first starts at once would each make keys of their own.
   const auto opening = DataDirectoryLock::wait_to_open(s.data_dir);
   if (!opening) return opening.failure();
-  auto store = open_store(s, core->clock_);
+  auto store = open_store(s, core->clock_, core->metrics_);
   if (!store) return store.failure();
   core->store_ = std::move(*store);
   if (auto marked = core->exchange_time_mark(); !marked) return marked.failure();

@@ -31,7 +31,8 @@ bool store_is_shared(const config::Settings& settings) {
 }
 
 Result<std::unique_ptr<storage::Store>> open_store(const config::Settings& settings,
-                                                   const base::Clock& clock) {
+                                                   const base::Clock& clock,
+                                                   base::Metrics& metrics) {
   if (store_is_shared(settings)) {
     auto options = postgres_options(settings);
     options.clock = &clock;
@@ -39,6 +40,9 @@ Result<std::unique_ptr<storage::Store>> open_store(const config::Settings& setti
   }
   auto options = sqlite_options(settings);
   options.clock = &clock;
+  base::Gauge& log =
+      metrics.gauge("countersign_store_log_bytes", "Bytes in use of SQLite's write-ahead log.");
+  options.on_log_bytes = [&log](std::int64_t bytes) { log.set(static_cast<double>(bytes)); };
   return storage::open_sqlite_store(options);
 }
 

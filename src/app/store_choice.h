@@ -9,6 +9,7 @@
 #include "countersign/result.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "config/settings.h"
 #include "storage/migrations.h"
 #include "storage/sqlite/sqlite_store.h"
@@ -23,10 +24,12 @@ storage::SqliteOptions sqlite_options(const config::Settings& settings);
 /// in it then.
 bool store_is_shared(const config::Settings& settings);
 
-/// Opens the store of storage.url, migrating it. `clock` notes when, and outlives the store.
+/// Opens the store of storage.url, migrating it. `clock` notes when; it and `metrics` outlive the
+/// store.
 /// @return as open_sqlite_store() and open_postgres_store().
 Result<std::unique_ptr<storage::Store>> open_store(const config::Settings& settings,
-                                                   const base::Clock& clock);
+                                                   const base::Clock& clock,
+                                                   base::Metrics& metrics);
 
 enum class MigrationMode {
   kList,   ///< changes nothing

@@ -12,6 +12,8 @@ namespace {
 
 /// SQLite's own default.
 constexpr int kSmallPieceBytes = 1200;
+/// Steps of SQLite's machine between two looks at the clock; a fraction of a millisecond.
+constexpr int kStepsBetweenLooks = 10'000;
 
 /// Makes an empty file that only its owner may read. mknod rather than open: closing a descriptor
 /// of a database file would drop the locks that this process holds on it.
@@ -25,6 +27,7 @@ Result<void> create_private_file(const std::string& path) {
 Error sqlite_error(sqlite3* handle, int rc, std::string_view action) {
   ErrorCode code = ErrorCode::kStoreFailed;
   if ((rc & 0xff) == SQLITE_FULL) code = ErrorCode::kStoreFull;
+  if (rc == SQLITE_INTERRUPT) code = ErrorCode::kOverloaded;
   if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
       rc == SQLITE_CONSTRAINT_ROWID) {
     code = ErrorCode::kAlreadyExists;
@@ -180,7 +183,18 @@ Connection::~Connection() {
   sqlite3_close(handle_);
 }
 
+void Connection::set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
+  deadline_ = deadline;
+  const auto is_over = [](void* self) { return static_cast<Connection*>(self)->is_late() ? 1 : 0; };
+  sqlite3_progress_handler(handle_, deadline ? kStepsBetweenLooks : 0, is_over, this);
+}
+
+bool Connection::is_late() const {
+  return deadline_ && std::chrono::steady_clock::now() > *deadline_;
+}
+
 Result<sqlite3_stmt*> Connection::find_or_prepare(const char* sql) {
+  if (is_late()) return fail(ErrorCode::kOverloaded, "it has taken too long");
   const auto known = statements_.find(sql);
   if (known != statements_.end()) return known->second;
   sqlite3_stmt* statement = nullptr;

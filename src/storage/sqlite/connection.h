@@ -7,6 +7,7 @@
 #ifndef COUNTERSIGN_STORAGE_SQLITE_CONNECTION_H_
 #define COUNTERSIGN_STORAGE_SQLITE_CONNECTION_H_
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -133,6 +134,10 @@ class Connection {
   /// Turns the write-ahead log on; it stays on for the file.
   Result<void> enable_wal();
 
+  /// From then on statements, those under way too, fail with kOverloaded. Nothing: they take as
+  /// long as they take.
+  void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline);
+
   /// False while a transaction is open; SQLite may close one by itself when it fails.
   bool autocommit() const { return sqlite3_get_autocommit(handle_) != 0; }
   /// True once a call failed because reading, writing or syncing failed underneath SQLite.
@@ -144,9 +149,11 @@ class Connection {
  private:
   explicit Connection(sqlite3* handle) : handle_(handle) {}
   Result<sqlite3_stmt*> find_or_prepare(const char* sql);
+  bool is_late() const;
 
   sqlite3* handle_;
   bool io_failed_ = false;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
   std::unordered_map<const void*, sqlite3_stmt*> statements_;
 };
 

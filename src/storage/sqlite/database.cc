@@ -49,7 +49,7 @@ Result<std::unique_ptr<Database>> Database::open(const SqliteOptions& options) {
   Result<std::unique_ptr<Connection>> writing = Connection::open(settings);
   if (!writing) return writing.failure();
 
-  std::unique_ptr<Database> database(new Database());
+  std::unique_ptr<Database> database(new Database(options.max_read_time));
   settings.cache_bytes = ConnectionSettings().cache_bytes;
   settings.small_pieces = ConnectionSettings().small_pieces;
   Result<std::unique_ptr<Connection>> copying = Connection::open(settings);
@@ -67,6 +67,7 @@ Result<std::unique_ptr<Database>> Database::open(const SqliteOptions& options) {
   GroupWriter::Settings writer_settings;
   writer_settings.on_fatal = options.on_fatal ? options.on_fatal : end_process;
   writer_settings.max_wal_bytes = options.max_wal_bytes;
+  writer_settings.on_log_bytes = options.on_log_bytes;
   database->writer_ = std::make_unique<GroupWriter>(*std::move(writing), *std::move(copying),
                                                     std::move(reserve), std::move(writer_settings));
   return database;
@@ -91,10 +92,13 @@ std::unique_ptr<Connection> Database::take() {
   }
   std::unique_ptr<Connection> connection = std::move(idle_.back());
   idle_.pop_back();
+  connection->set_deadline(std::chrono::steady_clock::now() + max_read_time_);
   return connection;
 }
 
 void Database::give_back(std::unique_ptr<Connection> connection) {
+  connection->set_deadline({});
+  if (!connection->autocommit()) static_cast<void>(connection->run("ROLLBACK"));
   {
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(connection));

@@ -24,7 +24,8 @@ class Database {
   static Result<std::unique_ptr<Database>> open(const SqliteOptions& options);
 
   /// Runs `work(Connection&)`, which answers a Result and only reads, on a free connection. It sees
-  /// every write acknowledged before. Keep it short: it holds the log's end in place.
+  /// every write acknowledged before. It holds the log's end in place: what takes longer than
+  /// SqliteOptions::max_read_time fails with kOverloaded.
   template <class Work>
   auto read(Work&& work) -> std::invoke_result_t<Work&, Connection&> {
     const Lease lease(*this);
@@ -71,10 +72,11 @@ class Database {
     std::unique_ptr<Connection> connection_;
   };
 
-  Database() = default;
+  explicit Database(std::chrono::milliseconds max_read_time) : max_read_time_(max_read_time) {}
   std::unique_ptr<Connection> take();
   void give_back(std::unique_ptr<Connection> connection);
 
+  const std::chrono::milliseconds max_read_time_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> idle_;  ///< the last one used is taken first

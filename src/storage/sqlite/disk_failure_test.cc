@@ -203,6 +203,8 @@ TEST(SqliteLog, IsCutBackWhenAReaderThatHeldItLeaves) {
   SqliteOptions options = directory.options();
   options.vfs = vfs.name();
   options.max_wal_bytes = 256 << 10;
+  std::atomic<std::int64_t> told = 0;
+  options.on_log_bytes = [&](std::int64_t bytes) { told = bytes; };
   const std::unique_ptr<Store> store = open_sqlite_store(options).value();
   const auto write_much = [&](char what) {
     for (int n = 0; n < 100; ++n) {
@@ -218,10 +220,13 @@ TEST(SqliteLog, IsCutBackWhenAReaderThatHeldItLeaves) {
     ASSERT_TRUE(succeeded(reader->execute("BEGIN; SELECT count(*) FROM meta")));
     write_much('b');
     EXPECT_GT(size_of(options.path + "-wal"), options.max_wal_bytes);
+    EXPECT_GT(told, options.max_wal_bytes);
+    EXPECT_LE(told, size_of(options.path + "-wal"));
     ASSERT_TRUE(succeeded(reader->execute("COMMIT")));
   }
   write_much('c');
   EXPECT_LE(size_of(options.path + "-wal"), options.max_wal_bytes);
+  EXPECT_LE(told, options.max_wal_bytes);
 }
 
 }  // namespace

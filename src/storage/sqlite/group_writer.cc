@@ -22,6 +22,8 @@ constexpr int kReaderTurnMs = 10;
 /// With so many closures in the last transaction, the next one waits for company.
 constexpr std::size_t kBusyBatch = 3;
 constexpr int kPageBytes = 4096;
+/// A page in the log, with its header.
+constexpr std::int64_t kFrameBytes = kPageBytes + 24;
 constexpr int kCopiesInAQuarter = 8;
 
 int note_wal_pages(void* pages, sqlite3*, const char*, int count) {
@@ -190,6 +192,7 @@ GroupWriter::Attempt GroupWriter::attempt(const Batch& batch, Undo undo) {
                    Error{ErrorCode::kStoreFailed, "the commit left a transaction open"});
   }
   commits_.fetch_add(1);
+  if (settings_.on_log_bytes) settings_.on_log_bytes(wal_pages_ * kFrameBytes);
   return Attempt::kCommitted;
 }
 

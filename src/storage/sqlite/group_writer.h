@@ -58,6 +58,7 @@ class GroupWriter {
     std::chrono::microseconds gather{3000};
     /// The log's size to stay below; it is copied into the database from a quarter of it on.
     std::int64_t max_wal_bytes = 128 << 20;
+    std::function<void(std::int64_t bytes)> on_log_bytes;  ///< see SqliteOptions
   };
 
   /// @param copying  a second connection to the same file, for the checkpointer

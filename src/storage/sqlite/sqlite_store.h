@@ -9,6 +9,8 @@
 #define COUNTERSIGN_STORAGE_SQLITE_SQLITE_STORE_H_
 
 #include <cstdint>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,7 +27,9 @@ namespace countersign::storage {
 struct SqliteOptions {
   std::string path;         ///< of the database file; `-wal`, `-shm` and `-reserve` stand beside it
   std::size_t readers = 4;  ///< connections that read, each with its own cache of up to 2 MB
-  bool migrate = true;      ///< apply what is missing; else an older schema is kSchemaMismatch
+  /// What reads longer fails with kOverloaded: it would hold the end of the log in place.
+  std::chrono::milliseconds max_read_time{2'000};
+  bool migrate = true;  ///< apply what is missing; else an older schema is kSchemaMismatch
   /// Notes when a migration was applied. Null: the machine's clock.
   const base::Clock* clock = nullptr;
   /// Called on the writing thread when reading, writing or syncing failed underneath the store,
@@ -35,6 +39,8 @@ struct SqliteOptions {
   std::int64_t reserve_bytes = 4 << 20;
   /// The write-ahead log stays below this, unless another process reads without an end.
   std::int64_t max_wal_bytes = 128 << 20;
+  /// Called on the writing thread after each commit, with the bytes of the log in use.
+  std::function<void(std::int64_t bytes)> on_log_bytes;
   /// A SQLite VFS by name. Empty: the default one. For tests.
   std::string vfs;
   /// False shows what the tests of durability must catch. Never outside of them.
