@@ -8,7 +8,6 @@
 #ifndef COUNTERSIGN_STORAGE_SQLITE_SQLITE_STORE_H_
 #define COUNTERSIGN_STORAGE_SQLITE_SQLITE_STORE_H_
 
-#include <cstdint>
 #include <chrono>
 #include <cstdint>
 #include <functional>
