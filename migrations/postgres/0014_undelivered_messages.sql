@@ -14,8 +14,9 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
       WHERE o.id = ANY (p_messages)) n
 $$;
 
--- Takes the bodies of these messages; tells the sender of each recipient who had not got one. The
--- heads of concerned_by_expiry() are locked.
+-- Takes the bodies of these messages; tells the sender of each recipient who had not got one (but
+-- not a backend that never signs in: it would not read that, and its inbox would fill). The heads
+-- of concerned_by_expiry() are locked.
 CREATE FUNCTION expire_these(p_messages bigint[], p_now bigint, p_code bigint)
 RETURNS TABLE (r_conversation text, r_seq bigint, r_kind bigint, r_msg_id text,
                r_sender_type bigint, r_sender text, r_device text, r_time bigint,
@@ -29,12 +30,13 @@ DECLARE
 BEGIN
   PERFORM FROM messages WHERE id = ANY (p_messages) ORDER BY id FOR UPDATE;
   FOR m IN
-    SELECT o.*, c.is_group, c.id AS name, c.application, u.type, u.endpoint FROM messages o
+    SELECT o.*, c.is_group, c.id AS name, c.application, u.type, u.endpoint, u.signed_in
+    FROM messages o
     JOIN conversations c ON c.number = o.conversation JOIN inboxes u ON u.id = o.sender
     WHERE o.id = ANY (p_messages) AND NOT o.gone ORDER BY o.expires, o.id
   LOOP
     UPDATE messages SET body = '', gone = true WHERE id = m.id;
-    CONTINUE WHEN m.is_group;
+    CONTINUE WHEN m.is_group OR NOT m.signed_in;
     r_conversation := m.name; r_seq := m.seq; r_kind := m.kind; r_msg_id := m.msg_id;
     r_sender_type := m.type; r_sender := m.endpoint; r_device := m.device; r_time := m.time;
     r_expires := m.expires; r_body := ''; r_gone := true; r_application := m.application;
@@ -87,11 +89,12 @@ BEGIN
       FROM inbox_entries e JOIN messages m ON m.id = e.message
       WHERE e.inbox = p_inbox ORDER BY e."offset" LIMIT p_limit) f) r WHERE r.old;
   SELECT coalesce(array_agg(m.id), '{}') INTO r_undelivered
-    FROM inbox_entries e JOIN messages m ON m.id = e.message
-    JOIN conversations c ON c.number = m.conversation
-    JOIN conversation_members p ON p.conversation = m.conversation AND p.inbox = e.inbox
-    WHERE e.inbox = p_inbox AND e."offset" <= r_last AND e.kind = 1 AND NOT m.gone
-      AND NOT c.is_group AND p.delivered < m.seq;
+    FROM (SELECT message FROM inbox_entries
+          WHERE inbox = p_inbox AND "offset" <= r_last AND kind = 1 OFFSET 0) e
+    JOIN messages m ON m.id = e.message AND NOT m.gone
+    JOIN conversations c ON c.number = m.conversation AND NOT c.is_group
+    JOIN conversation_members p ON p.conversation = m.conversation AND p.inbox = p_inbox
+    WHERE p.delivered < m.seq;
 END $$;
 
 -- See MessageStore::remove_old(); `p_repeats_before` is for the rows that tell a repeat. Answers

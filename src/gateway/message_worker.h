@@ -51,8 +51,9 @@ struct MessageWorkerOptions {
   std::chrono::milliseconds removal_interval{180'000};
   std::chrono::hours retention{24 * 30};  ///< how long messages are kept
   std::size_t fan_out_at_once = 200;      ///< entries in one transaction
-  std::size_t expire_at_once = 1'000;     ///< messages
-  std::size_t remove_at_once = 1'000;
+  // A message may have ten recipients whom its sender is told of, all in one transaction.
+  std::size_t expire_at_once = 200;            ///< messages
+  std::size_t remove_at_once = 200;            ///< rows
   std::chrono::milliseconds first_pause{100};  ///< after a failure; doubled up to `longest_pause`
   std::chrono::milliseconds longest_pause{10'000};
   /// The clock of the store, for removing; null: the worker's. Outlives the worker.

@@ -183,7 +183,7 @@ TEST_F(MessageWorkerTest, LetsMessagesExpireEveryFewSecondsUntilNoneIsLeft) {
 TEST_F(MessageWorkerTest, GoesOnWithoutAPauseWhileThePortionsAreFullThoughNobodyIsTold) {
   pass(seconds(1));
   const int before = store_.expire_calls;
-  store_.overdue = 2'500;
+  store_.overdue = 500;
   clock_.advance(seconds(5));
   while (worker_->step() <= clock_.steady()) {
   }

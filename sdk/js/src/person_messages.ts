@@ -240,7 +240,7 @@ export class PersonMessages {
         await this.#onStub(told, redelivered);
         break;
       case "failed":
-        this.sent.get(told.id)?.notDelivered(told.error);
+        this.#onMissed(told);
         await this.#emitter.emit("failed", { ...told, redelivered });
         break;
       case "gone":
@@ -267,6 +267,16 @@ export class PersonMessages {
     this.outbox.settled(id, acceptance);
     const message = this.sent.get(id);
     if (message !== undefined && message.seq === null) message.wasAccepted(acceptance);
+  }
+
+  /** Somebody never got what this user sent, perhaps while this device waited for the answer to it. */
+  #onMissed({ conversation, seq, id, user, error }: Extract<Told, { kind: "failed" }>): void {
+    const missed = this.receipts.miss(conversation, seq, user);
+    this.outbox.settled(id, { conversation, seq, leftOut: [] });
+    const message = this.sent.get(id);
+    if (message === undefined) return;
+    if (message.seq === null) message.wasAccepted({ conversation, seq, leftOut: [] });
+    message.notDelivered(error, missed, this.receipts.progress(conversation, seq, message.recipients));
   }
 
   /** This device sent it: the inbox has only its place. Its text is here, or else in the history. */

@@ -1,6 +1,7 @@
 /**
  * How far everybody has got in the conversations that matter to this page: horizons that only move forward,
- * from receipts as they come and from the state of a conversation when it is asked for.
+ * from receipts as they come and from the state of a conversation when it is asked for. A horizon passes what its
+ * user never got, too: who did not get a message is counted apart.
  */
 import type { ConversationInfo, Horizon, ReceiptEvent } from "./message_types.js";
 import { sameIdentity } from "./ticket.js";
@@ -18,8 +19,12 @@ interface Known {
   /** In a large group only counts are told, for this user's last message. */
   counts: { seq: number; delivered: number; read: number; of: number } | null;
   others: number | null;
+  /** Who never got a message, by its seq. */
+  readonly missed: Map<number, Set<string>>;
 }
 
+/** Messages of a conversation of which it is remembered that somebody never got them; the oldest are forgotten first. */
+const maxMissed = 1000;
 /** Conversations that are remembered; those used longest ago are forgotten first. */
 const maxConversations = 500;
 
@@ -53,6 +58,16 @@ export class ReceiptBook {
     return news.map(({ user, delivered, read }) => ({ conversation: info.conversation, user, delivered, read }));
   }
 
+  /** Somebody never got a message. @return how many that are by now. */
+  miss(conversation: string, seq: number, user: Identity): number {
+    const { missed } = this.#of(conversation);
+    const users = missed.get(seq) ?? new Set();
+    missed.set(seq, users.add(keyOf(user)));
+    const [oldest] = missed.keys();
+    if (missed.size > maxMissed && oldest !== undefined) missed.delete(oldest);
+    return users.size;
+  }
+
   knows(conversation: string): boolean {
     return (this.#known.get(conversation)?.others ?? null) !== null;
   }
@@ -61,7 +76,8 @@ export class ReceiptBook {
   progress(conversation: string, seq: number, recipients: number | null = null): Progress {
     const known = this.#known.get(conversation);
     const of = recipients ?? known?.others ?? null;
-    const horizons = [...(known?.horizons.values() ?? [])];
+    const missed = known?.missed.get(seq);
+    const horizons = [...(known?.horizons.values() ?? [])].filter(({ user }) => missed?.has(keyOf(user)) !== true);
     let delivered = horizons.filter((horizon) => horizon.delivered >= seq).length;
     let read = horizons.filter((horizon) => horizon.read >= seq).length;
     const counts = known?.counts ?? null;
@@ -74,7 +90,7 @@ export class ReceiptBook {
 
   #advance(known: Known, { user, delivered, read }: Horizon): boolean {
     if (sameIdentity(user, this.#self)) return false;
-    const key = JSON.stringify([user.type, user.endpoint]);
+    const key = keyOf(user);
     const before = known.horizons.get(key) ?? { user, delivered: 0, read: 0 };
     // What was read was delivered.
     const next = { user, read: Math.max(read, before.read), delivered: Math.max(delivered, read, before.delivered) };
@@ -83,13 +99,17 @@ export class ReceiptBook {
   }
 
   #of(conversation: string): Known {
-    const known = this.#known.get(conversation) ?? { horizons: new Map(), counts: null, others: null };
+    const known = this.#known.get(conversation) ?? { horizons: new Map(), counts: null, others: null, missed: new Map() };
     this.#known.delete(conversation);
     this.#known.set(conversation, known);
     const [oldest] = this.#known.keys();
     if (this.#known.size > maxConversations && oldest !== undefined) this.#known.delete(oldest);
     return known;
   }
+}
+
+function keyOf({ type, endpoint }: Identity): string {
+  return JSON.stringify([type, endpoint]);
 }
 
 export function stateOf({ delivered, read, of }: Progress): "accepted" | "delivered" | "read" {

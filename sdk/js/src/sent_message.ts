@@ -103,10 +103,15 @@ export class TrackedMessage implements SentMessage {
     this.#outcome.reject(error);
   }
 
-  /** After it was accepted, somebody did not get it: of one recipient, that is all there were. */
-  notDelivered(error: CountersignError): void {
+  /**
+   * After it was accepted, so many recipients never got it: of all, it failed; of some, it does not get beyond
+   * `accepted`. Takes back what their receipts for later messages had made of it.
+   */
+  notDelivered(error: CountersignError, missed: number, progress: Progress): void {
     this.#error = error;
-    if ((this.recipients ?? this.#progress.of ?? 1) === 1) this.#enter("failed");
+    this.#progress = progress;
+    if (missed >= (this.recipients ?? progress.of ?? 1)) this.#enter("failed");
+    else if (order[stateOf(progress)] < order[this.#state]) this.#enter(stateOf(progress));
     else this.#emitter.emit("state", { state: this.#state, previous: this.#state });
   }
 

@@ -105,6 +105,22 @@ describe("A message", () => {
     expect(failures).toEqual(["bob 213"]);
     expect(message.state).toBe("failed");
   });
+
+  test("whose failure comes before the answer to it was accepted then, and is not sent again", async () => {
+    const world = makeWorld();
+    const a = await chatting(world, alice);
+    world.server.refuseNext("send", { code: 100, message: "Something went wrong." });
+    const { message } = a.client.messages.conversation("bob").send("long ago");
+    await pass(20);
+    expect(message.seq).toBeNull();
+    const reason = { code: 213, message: "The message has expired." };
+    world.server.messages.inbox(alice).add("f", { kind: "failed", conv: "c-1", seq: 7, msg_id: message.id, user: bob, reason }, null);
+    world.server.messages.pumpAll();
+    await pass(60_000);
+    expect([message.state, message.seq, message.error?.code]).toEqual(["failed", 7, 213]);
+    expect(a.client.messages.unsentCount).toBe(0);
+    expect(sends(world)).toHaveLength(1);
+  });
 });
 
 describe("Other devices of the sender", () => {

@@ -19,6 +19,17 @@ bool is_text(const storage::Entry& entry) {
   return kind && entry.message.kind == storage::MessageKind::kText && !entry.message.gone;
 }
 
+/// What this user can never fetch (a group they have left), or nobody can (a broken body), is
+/// passed over; whatever else goes wrong is tried again.
+Result<void> pass_over(ErrorCode code) {
+  if (code != ErrorCode::kAbsent && code != ErrorCode::kPermissionDenied &&
+      code != ErrorCode::kBadRequest) {
+    return fail(code, "transport of a conversation");
+  }
+  base::log_warning("classic_entry_passed_over", {{"error", error_name(code)}});
+  return {};
+}
+
 std::size_t bytes_of(const LogPage& page) {
   std::size_t bytes = 0;
   for (const auto& item : page.items) bytes += item.text.size();
@@ -109,14 +120,7 @@ Result<void> LogReader::write_entry(const storage::UserKey& user, const storage:
   const auto transport = transports_.id_of(user, stored.conversation);
   const auto text = protocol::mxp_text_of_body(stored.body);
   if (!transport || !text) {
-    // Somebody who has left a group cannot fetch its transport, and nobody can read a broken body.
-    const ErrorCode code = transport ? text.code() : transport.code();
-    if (code != ErrorCode::kAbsent && code != ErrorCode::kPermissionDenied &&
-        code != ErrorCode::kBadRequest) {
-      return fail(code, "transport of a conversation");
-    }
-    base::log_warning("classic_entry_passed_over", {{"error", error_name(code)}});
-    return {};
+    return pass_over(transport ? text.code() : transport.code());
   }
   protocol::MxpMessage message;
   message.code = protocol::kMxpText;
@@ -131,24 +135,22 @@ Result<void> LogReader::write_entry(const storage::UserKey& user, const storage:
   return append(user, stored.id, *transport, protocol::encode_mxp_message(message), page);
 }
 
-// One receipt frame for each of the user's messages that the horizon has passed, oldest first.
+// One receipt frame for each of the user's messages that the horizon has passed, oldest first; a
+// tombstone may stand for one that this member never got.
 Result<void> LogReader::write_receipt(const storage::UserKey& user,
                                       const storage::ClassicReceipt& receipt, LogPage& page) {
   const auto transport = transports_.id_of(user, receipt.conversation);
-  if (!transport) {
-    return transport.code() == ErrorCode::kStoreFailed ? transport.failure() : Result<void>();
-  }
+  if (!transport) return pass_over(transport.code());
   std::vector<std::string> sessions;
   std::int64_t before = receipt.seq + 1;
   while (before > receipt.after + 1 && sessions.size() < options_.messages_of_receipt) {
     const auto past = messages_.history(user, receipt.conversation, before, kHistoryPage);
-    if (!past) {
-      return past.code() == ErrorCode::kStoreFailed ? past.failure() : Result<void>();
-    }
+    if (!past) return pass_over(past.code());
     for (const storage::Message& message : *past) {
       before = message.seq;
       if (message.seq <= receipt.after) break;
-      if (message.sender == user.identity && message.kind == storage::MessageKind::kText) {
+      if (message.sender == user.identity && message.kind == storage::MessageKind::kText &&
+          !message.gone) {
         sessions.push_back(message.id);
       }
     }

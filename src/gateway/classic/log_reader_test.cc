@@ -44,6 +44,28 @@ class LogReaderTest : public ClassicGatewayTest {
     }
     return steps;
   }
+  // As the bus would have it told, at some time between two messages.
+  void note_what_others_got(const Page& page) {
+    const storage::UserKey user{kTestApplication, page.instance.identity};
+    const auto horizons =
+        store_->messages().list_conversations(user, base::SystemTime::max(), {}, 10);
+    ASSERT_TRUE(horizons);
+    std::vector<storage::ClassicHorizon> news;
+    for (const auto& conversation : *horizons) {
+      for (const auto& member : conversation.members) {
+        if (member.member == user.identity || member.delivered == 0) continue;
+        news.push_back({conversation.id, member.member, member.delivered});
+      }
+    }
+    ASSERT_TRUE(store_->classic()->note_horizons(user, news, clock_.now()));
+  }
+  // What is older than 30 days goes.
+  void remove_old() {
+    const base::SystemTime now = clock_.now();
+    const base::SystemTime before = now - std::chrono::hours(24 * 30);
+    while (store_->messages().remove_old(before, now, 100)->removed > 0) {
+    }
+  }
   static std::vector<std::string> words(const std::vector<Step>& steps) {
     std::vector<std::string> out;
     for (const Step& step : steps) out.push_back(step.what);
@@ -73,19 +95,7 @@ TEST_F(LogReaderTest, ReadsTheSameInPagesOfAnySizeFromAnyPosition) {
         if (unconfirmed.empty()) break;
         confirm(bob, "ann", unconfirmed.front(), {"ann"});
         unconfirmed.erase(unconfirmed.begin());
-        // As the bus would have it told, at some time between two messages.
-        const auto horizons = store_->messages().list_conversations(
-            {kTestApplication, ann.instance.identity}, base::SystemTime::max(), {}, 10);
-        ASSERT_TRUE(horizons);
-        std::vector<storage::ClassicHorizon> news;
-        for (const auto& conversation : *horizons) {
-          for (const auto& member : conversation.members) {
-            if (member.member == ann.instance.identity || member.delivered == 0) continue;
-            news.push_back({conversation.id, member.member, member.delivered});
-          }
-        }
-        ASSERT_TRUE(store_->classic()->note_horizons({kTestApplication, ann.instance.identity},
-                                                     news, clock_.now()));
+        note_what_others_got(ann);
     }
   }
   const std::vector<Step> whole = read_from(ann, 0, 1'000, 1'000);
@@ -121,9 +131,7 @@ TEST_F(LogReaderTest, GoesOnAtTheFloorForWhoeverWasAwayTooLong) {
   EXPECT_EQ(hear(ann).size(), 2U);
   EXPECT_EQ(hear(ann).size(), 1U);  // the receipt
   clock_.advance(std::chrono::hours(24 * 40));
-  while (store_->messages().remove_old(clock_.now() - std::chrono::hours(24 * 30), 100).value() >
-         0) {
-  }
+  remove_old();
   ann = sign_in(node, "ann");
   bob = sign_in(node, "bob");
   for (auto& each : nodes_) ASSERT_TRUE(each->gateway->poller().tick());
@@ -132,6 +140,23 @@ TEST_F(LogReaderTest, GoesOnAtTheFloorForWhoeverWasAwayTooLong) {
   ASSERT_EQ(rest.size(), 1U);
   EXPECT_EQ(rest[0].what, "1 " + fresh + " bob");
   EXPECT_TRUE(read_from(ann, rest[0].position, 10, 10).empty());
+}
+
+TEST_F(LogReaderTest, GivesNoReceiptForWhatRetentionTookBeforeItWasDelivered) {
+  Node& node = add_node();
+  Page ann = start(node, "ann");
+  Page bob = start(node, "bob");
+  say(ann, {"bob"}, "never fetched");
+  clock_.advance(std::chrono::hours(24 * 40));
+  remove_old();
+  ann = sign_in(node, "ann");
+  bob = sign_in(node, "bob");
+  for (auto& each : nodes_) ASSERT_TRUE(each->gateway->poller().tick());
+  const std::string sent = say(ann, {"bob"}, "fetched");
+  confirm(bob, "ann", sent, {"ann"});
+  note_what_others_got(ann);
+  EXPECT_EQ(words(read_from(ann, 0, 10, 10)),
+            (std::vector<std::string>{"1 " + sent + " ann", "2 " + sent + " bob"}));
 }
 
 }  // namespace

@@ -200,6 +200,23 @@ TEST_P(MessageConformance, WhatGoesBeforeSomebodyGotItHasFailedForThem) {
   EXPECT_TRUE(history("cy", both.conversation).empty());
 }
 
+// A backend that sends and never signs in reads no inbox.
+TEST_P(MessageConformance, ASenderWhoNeverSignedInIsNotToldWhatFailed) {
+  sign_in(store(), {"bob"});
+  Send soon = at_time(text("backend", {"bob"}, "m1"), at(-20));
+  soon.expires = at(-15);
+  send(std::move(soon));
+  send(at_time(text("backend", {"bob"}, "m2"), at(-10)));
+  const Expiry expiry = messages().expire(at(-5), 10).value();
+  EXPECT_EQ(expiry.found, 1u);
+  EXPECT_TRUE(expiry.notices.empty());
+  EXPECT_EQ(whole_inbox(store(), "bob")[0].message.body, "");
+  const Removal removal = messages().remove_old(at(0), at(500), 100).value();
+  EXPECT_GE(removal.removed, 4u);
+  EXPECT_TRUE(removal.notices.empty());
+  EXPECT_TRUE(whole_inbox(store(), "backend").empty());
+}
+
 TEST_P(MessageConformance, APortionOfRetentionTellsOnlyOfWhatItTakes) {
   sign_in(store(), {"ann", "bob"});
   for (int i = 0; i < 3; ++i) send(at_time(text("ann", {"bob"}, std::to_string(i)), at(i - 50)));

@@ -120,8 +120,10 @@ Result<std::vector<Message>> read_for_export(Connection& connection, const UserK
       "SELECT " COUNTERSIGN_MESSAGE_COLUMNS
       " FROM conversation_members p CROSS JOIN messages m ON m.conversation = "
       "p.conversation " COUNTERSIGN_MESSAGE_JOINS
-      "WHERE p.conversation = ? AND p.inbox = ? AND m.seq > ? AND m.gone = 0 "
-      "AND (m.sender = p.inbox OR " COUNTERSIGN_READABLE ") ORDER BY m.seq LIMIT ?",
+      "WHERE p.conversation = ?1 AND p.inbox = ?2 "
+      "AND m.seq > max(?3, (SELECT min(from_seq) - 1 FROM " COUNTERSIGN_STRETCHES
+      ")) AND m.gone = 0 "
+      "AND (m.sender = p.inbox OR " COUNTERSIGN_READABLE ") ORDER BY m.seq LIMIT ?4",
       [](const Statement& row) { return read_message(row); }, place.conversation, (*inbox)->id,
       place.seq, kExportPage);
   if (!page) return page.failure();

@@ -54,7 +54,7 @@ Result<std::vector<Overdue>> list_undelivered(Connection& connection, std::int64
   return list_rows(
       connection,
       "SELECT " COUNTERSIGN_OVERDUE_COLUMNS
-      " FROM inbox_entries e JOIN messages m ON m.id = e.message " COUNTERSIGN_MESSAGE_JOINS
+      " FROM inbox_entries e CROSS JOIN messages m ON m.id = e.message " COUNTERSIGN_MESSAGE_JOINS
       "JOIN conversation_members p ON p.conversation = m.conversation "
       "AND p.inbox = e.inbox WHERE e.inbox = ? AND e.\"offset\" <= ? AND e.kind = ? "
       "AND m.gone = 0 AND c.is_group = 0 AND p.delivered < m.seq "
@@ -68,7 +68,8 @@ struct Missed {
   Identity user;
 };
 
-/// Tells the sender of each recipient who had not got the message.
+/// Tells the sender of each recipient who had not got the message. A backend that never signs in
+/// would not read it, and its inbox would fill.
 Result<void> report_missed(Connection& connection, const Overdue& overdue, SystemTime now,
                            std::vector<Expired>& expired) {
   Result<std::vector<Missed>> missed = list_rows(
@@ -86,6 +87,7 @@ Result<void> report_missed(Connection& connection, const Overdue& overdue, Syste
   Result<std::optional<Inbox>> sender = find_inbox(connection, overdue.sender);
   if (!sender) return sender.failure();
   if (!*sender) return fail(ErrorCode::kStoreFailed, "a sender has no inbox");
+  if (!(*sender)->signed_in) return {};
   for (const Missed& who : *missed) {
     NewEntry entry;
     entry.kind = EntryKind::kFailed;
