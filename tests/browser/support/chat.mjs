@@ -100,6 +100,12 @@ export class ChatTab {
   texts() {
     return this.page.locator(".line .text").allTextContents();
   }
+
+  /** Waits until exactly these texts are shown: while a history is read anew, there are fewer for a moment. */
+  async shows(expected) {
+    const shown = (texts) => JSON.stringify([...document.querySelectorAll(".line .text")].map((line) => line.textContent)) === texts;
+    await this.page.waitForFunction(shown, JSON.stringify(expected)).catch(async () => assert.deepEqual(await this.texts(), expected));
+  }
 }
 
 /** Somebody with an account, at the chat page; @param visitor  their browser, otherwise a new one. */
