@@ -24,7 +24,7 @@ bool is_text(const storage::Entry& entry) {
 Result<void> pass_over(ErrorCode code) {
   if (code != ErrorCode::kAbsent && code != ErrorCode::kPermissionDenied &&
       code != ErrorCode::kBadRequest) {
-    return fail(code, "transport of a conversation");
+    return fail(code, "transport or messages of a conversation");
   }
   base::log_warning("classic_entry_passed_over", {{"error", error_name(code)}});
   return {};
